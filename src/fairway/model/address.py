@@ -1,0 +1,88 @@
+"""Addresses as canonical text, and the few questions asked of them."""
+
+import ipaddress
+from typing import Literal, NewType
+
+from fairway.model.errors import InvalidParameter
+
+Address = NewType("Address", str)
+"""An IP address in canonical text form, without prefix length: ``172.17.0.2``, ``fd00::2``."""
+
+Cidr = NewType("Cidr", str)
+"""An address or a subnet with its prefix length: ``172.17.0.2/16``, ``172.17.0.0/16``."""
+
+Mac = NewType("Mac", str)
+"""A MAC address, lower case, colon separated."""
+
+Family = Literal[4, 6]
+
+
+def family(text: str) -> Family:
+    """4 or 6, from any canonical address or CIDR."""
+    return 6 if ":" in text else 4
+
+
+def parse_address(text: str, field: str) -> Address:
+    """Canonical form of an address.
+
+    Raises InvalidParameter naming ``field`` and the text.
+    """
+    try:
+        return Address(str(ipaddress.ip_address(text)))
+    except ValueError:
+        raise InvalidParameter(f"invalid {field}: {text!r} is not an IP address") from None
+
+
+def parse_subnet(text: str, field: str) -> Cidr:
+    """Canonical form of a subnet; host bits are an error, as in Docker.
+
+    Raises InvalidParameter naming ``field`` and the text.
+    """
+    try:
+        net = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise InvalidParameter(f"invalid {field} {text}: invalid CIDR address: {text}") from None
+    if "/" not in text:
+        raise InvalidParameter(f"invalid {field} {text}: invalid CIDR address: {text}")
+    if str(ipaddress.ip_interface(text).ip) != str(net.network_address):
+        raise InvalidParameter(f"invalid {field} {text}: it should be {net}")
+    return Cidr(str(net))
+
+
+def parse_mac(text: str, field: str) -> Mac:
+    """Canonical form of a 48-bit MAC address. Raises InvalidParameter naming ``field`` and the text."""
+    parts = text.replace("-", ":").split(":")
+    try:
+        octets = bytes(int(p, 16) for p in parts) if all(1 <= len(p) <= 2 for p in parts) else b""
+    except ValueError:
+        octets = b""
+    if len(octets) != 6:
+        raise InvalidParameter(f"invalid {field}: address {text}: invalid MAC address")
+    return Mac(octets.hex(":"))
+
+
+def host(cidr: Cidr) -> Address:
+    """The address part of ``172.17.0.2/16``."""
+    return Address(cidr.partition("/")[0])
+
+
+def prefix_length(cidr: Cidr) -> int:
+    """The length part of ``172.17.0.2/16``."""
+    return int(cidr.partition("/")[2])
+
+
+def contains(subnet: Cidr, address: Address) -> bool:
+    """Whether the address lies in the subnet; False across families."""
+    if family(subnet) != family(address):
+        return False
+    return ipaddress.ip_address(address) in ipaddress.ip_network(subnet)
+
+
+def interface(address: Address, subnet: Cidr) -> Cidr:
+    """The address with the subnet's prefix length."""
+    return Cidr(f"{address}/{prefix_length(subnet)}")
+
+
+def mac_of(address: Address) -> Mac:
+    """02:42 followed by the IPv4 address in hex (requirement R23, Docker up to 27)."""
+    return Mac("02:42:" + ipaddress.IPv4Address(address).packed.hex(":"))

@@ -1,0 +1,100 @@
+"""The container network model: network, endpoint, sandbox.
+
+A *network* is a set of endpoints that reach one another directly. An *endpoint* joins one sandbox to one
+network. A *sandbox* is a network namespace: the whole network stack of a container.
+"""
+
+import msgspec
+
+from fairway.model.address import Address, Cidr, Mac
+
+
+class Pool(msgspec.Struct, frozen=True, kw_only=True):
+    """One subnet of a network and how addresses are handed out in it."""
+
+    subnet: Cidr
+    gateway: Address | None = None
+    ip_range: Cidr | None = None
+    auxiliary: dict[str, Address] = {}
+
+
+class BridgeOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Driver options of a bridge network, parsed from ``com.docker.network.*``."""
+
+    bridge: str
+    mtu: int = 1500
+    icc: bool = True
+    masquerade: bool = True
+    host_binding_ipv4: Address | None = None
+    interface_prefix: str = "eth"
+    default_bridge: bool = False
+
+
+class Network(msgspec.Struct, frozen=True, kw_only=True):
+    """A network as asked for, plus what was chosen for it. ``options`` echoes the driver options given."""
+
+    id: str
+    name: str
+    driver: str
+    created: int
+    """Nanoseconds since the epoch."""
+    scope: str = "local"
+    internal: bool = False
+    attachable: bool = False
+    ingress: bool = False
+    ipv4: bool = True
+    ipv6: bool = False
+    config_only: bool = False
+    config_from: str = ""
+    ipam_driver: str = "default"
+    ipam_options: dict[str, str] | None = None
+    pools: tuple[Pool, ...] = ()
+    static: bool = False
+    """Whether the user configured a subnet; only then may endpoints ask for an address."""
+    options: dict[str, str] = {}
+    labels: dict[str, str] = {}
+    bridge: BridgeOptions | None = None
+
+
+class EndpointRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What a user asks of one attachment: ``EndpointSettings`` of the API, parsed."""
+
+    aliases: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()
+    """``container`` or ``container:alias``."""
+    ipv4: Address | None = None
+    ipv6: Address | None = None
+    link_local: tuple[Address, ...] = ()
+    mac: Mac | None = None
+    driver_options: dict[str, str] = {}
+    gw_priority: int = 0
+
+
+class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """One attachment of a container's sandbox to a network.
+
+    ``addresses`` holds the allocated addresses with prefix length; it is empty while the container does not
+    run (Docker gives a stopped container no address).
+    """
+
+    id: str
+    network_id: str
+    container_id: str
+    request: EndpointRequest = EndpointRequest()
+    addresses: tuple[Cidr, ...] = ()
+    mac: Mac | None = None
+    gateways: tuple[Address, ...] = ()
+    interface: str = ""
+    """Name inside the sandbox, e.g. ``eth0``; empty on drivers without interfaces."""
+    host_interface: str = ""
+    """Name of the veth end on the host."""
+    dns_names: tuple[str, ...] = ()
+    """Names under which peers of this network find the container: name, short id, aliases, hostname."""
+
+
+class Sandbox(msgspec.Struct, frozen=True, kw_only=True):
+    """A network namespace held alive by a file."""
+
+    id: str
+    key: str
+    """Path of the namespace file, ``<exec-root>/netns/<first 12 of id>``; the host's is ``default``."""

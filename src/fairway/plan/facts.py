@@ -1,0 +1,107 @@
+"""The facts: what can hold in the kernel, as frozen, comparable values.
+
+Every fact names the namespace it lives in: ``HOST`` for the daemon's own, otherwise the path of a namespace
+file. Facts that belong to a link or namespace vanish with it; withdrawing them afterwards is no error.
+"""
+
+from dataclasses import dataclass
+
+from fairway.model.address import Address as AddressText
+from fairway.model.address import Cidr, Mac
+
+HOST = ""
+"""The network namespace in which the daemon runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    """A network namespace kept alive by the file ``path``, its loopback up."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bridge:
+    """An up bridge in the host namespace, STP off, carrying Fairway's mark (see ``kernel/linux.py``)."""
+
+    name: str
+    mac: Mac
+    mtu: int
+
+
+@dataclass(frozen=True, slots=True)
+class Veth:
+    """A veth pair: ``name`` on the host, up and a port of ``bridge``; ``peer`` up inside ``namespace``."""
+
+    name: str
+    mac: Mac
+    bridge: str
+    namespace: str
+    peer: str
+    peer_mac: Mac
+    mtu: int
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """An address on a link; IPv6 is set without duplicate address detection, so it is usable at once."""
+
+    namespace: str
+    link: str
+    address: Cidr
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A unicast route of the main table: ``destination`` (``0.0.0.0/0`` for default) through ``gateway``."""
+
+    namespace: str
+    destination: Cidr
+    gateway: AddressText
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sysctl:
+    """``/proc/sys/<key with slashes>`` holds ``value``. The key uses slashes: ``net/ipv4/ip_forward``.
+
+    Withdrawing leaves the value: what others may rely on is not switched off behind their back.
+    """
+
+    namespace: str
+    key: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """An element of a set or map of table ``inet fairway`` in the host namespace.
+
+    ``key`` is the parts of a concatenation in nft syntax, interface names without quotes; ``value`` is the
+    map's data or verdict, empty for a set.
+    """
+
+    table_object: str
+    key: tuple[str, ...]
+    value: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Resolver:
+    """The embedded DNS server listens on 127.0.0.11:53 (UDP and TCP) inside the sandbox ``namespace``."""
+
+    sandbox: str
+    namespace: str
+
+
+@dataclass(frozen=True, slots=True)
+class Overlay:
+    """An overlay mount at ``target``. ``lower`` is topmost first. Directories exist beforehand."""
+
+    target: str
+    lower: tuple[str, ...]
+    upper: str
+    work: str
+
+
+Fact = Namespace | Bridge | Veth | Address | Route | Sysctl | Element | Resolver | Overlay
