@@ -1,0 +1,212 @@
+"""What the engine needs of kernel, store, resolver, runtime and image store, declared where it is consumed.
+
+Implementations live in ``kernel/``, ``store/``, ``dns/`` and ``runtime/``; the daemon wires them. All raise
+only kinds from ``model.errors``.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+from fairway.model.address import Address, Cidr
+from fairway.model.container import Config, Container, Exit
+from fairway.model.dns import Zone
+from fairway.model.errors import Fault
+from fairway.model.image import Image
+from fairway.model.process import ExecProcess, ExecRequest, Launch, LogLine, Streams
+from fairway.model.record import Change, Put
+from fairway.plan import Fact, Overlay, Plan
+
+
+class Kernel(Protocol):
+    """Applies plans. One worker thread; calls are taken in order."""
+
+    async def apply(self, plan: Plan) -> None:
+        """Take every step, or none: when one fails, what was done is undone and Fault is raised.
+
+        Steps whose fact already holds (or, withdrawing, no longer holds) count as done.
+        """
+
+    async def withdraw(self, plan: Plan) -> Sequence[Fault]:
+        """Take every step even if some fail, and return the failures. For teardown."""
+
+    async def facts(self) -> frozenset[Fact]:
+        """What holds now, of links, addresses, routes, elements, namespaces, mounts carrying our mark."""
+
+    async def occupied(self) -> Sequence[Cidr]:
+        """Subnets that host routes and interfaces use, our own bridges excluded; IPAM avoids them."""
+
+    async def interfaces(self) -> Mapping[str, bool]:
+        """All interface names of the host namespace, each with whether it is ours."""
+
+    async def sysctl(self, namespace: str, key: str) -> str:
+        """Value of a sysctl (slash-separated key), stripped. Raises NotFound."""
+
+
+class Store(Protocol):
+    """Keeps objects by (kind, id). Blocking; called from a thread."""
+
+    def load(self) -> Iterator[Put]: ...
+
+    def commit(self, changes: Sequence[Change]) -> None:
+        """All changes in one durable transaction."""
+
+    def close(self) -> None: ...
+
+
+class Resolver(Protocol):
+    """Control of the resolver process."""
+
+    async def publish(self, zone: Zone) -> None:
+        """Swap the snapshot of one sandbox."""
+
+    async def withdraw(self, sandbox: str) -> None: ...
+
+    async def sandboxes(self) -> frozenset[str]:
+        """Sandbox ids that have a snapshot or sockets, for reconciliation."""
+
+
+class Runtime(Protocol):
+    """Runs containers through conmon and an OCI runtime; they outlive the daemon."""
+
+    name: str
+    """``crun`` or ``runc``."""
+    path: str
+    version: str
+
+    async def create(self, launch: Launch) -> int:
+        """Make bundle and container, process not started yet; returns its pid on the host.
+
+        Raises InvalidParameter for what the image or the request cannot satisfy (Docker's texts, e.g. an
+        executable that is not there), System otherwise. Nothing is left after a failure.
+        """
+
+    async def start(self, container: str) -> None:
+        """Let the created process run."""
+
+    async def wait(self, container: str) -> Exit:
+        """Until the container's process has ended; works for containers started by an earlier daemon."""
+
+    async def kill(self, container: str, signal: int) -> None:
+        """Send a signal to the container's init process; no error when it has just ended."""
+
+    async def pause(self, container: str) -> None: ...
+
+    async def resume(self, container: str) -> None: ...
+
+    async def delete(self, container: str) -> None:
+        """Remove what the runtime keeps of an ended container (cgroup, state, bundle); never its log."""
+
+    async def attach(self, container: str) -> Streams:
+        """Streams from now on; valid between create and exit."""
+
+    async def resize(self, container: str, height: int, width: int) -> None: ...
+
+    async def exec(self, container: Container, request: ExecRequest) -> ExecProcess: ...
+
+    def logs(
+        self,
+        container: str,
+        *,
+        stdout: bool,
+        stderr: bool,
+        since: int,
+        until: int,
+        tail: int,
+        follow: bool,
+    ) -> AsyncIterator[LogLine]:
+        """Log entries; since/until in ns (0: unbounded), tail -1 for all. Following ends with the container."""
+
+    def log_path(self, container: str) -> str: ...
+
+    async def processes(self, container: str) -> Sequence[int]:
+        """Host pids of all processes in the container's cgroup."""
+
+    async def running(self) -> Mapping[str, int]:
+        """Containers of this daemon whose process exists, with its pid."""
+
+    async def forget(self, container: str) -> None:
+        """Remove everything, the log included."""
+
+
+class Images(Protocol):
+    """The image store: layers unpacked for overlayfs, configurations, names."""
+
+    def list(self) -> Sequence[Image]: ...
+
+    def find(self, reference: str) -> Image:
+        """By name (``busybox``, ``busybox:1``, ``name@sha256:…``), full id, or unique id prefix.
+
+        Raises NotFound with Docker's text (``No such image: nosuch:latest``).
+        """
+
+    def prepare(self, container: str, image: str) -> Overlay:
+        """Directories for a container's root filesystem on the image; made if missing, kept if there."""
+
+    def discard(self, container: str) -> None:
+        """Remove the container's writable layer."""
+
+    def changes(self, container: str, image: str) -> Sequence[tuple[str, int]]:
+        """Paths that the container changed: 0 modified, 1 added, 2 deleted (Docker's numbers), sorted."""
+
+    def writable_size(self, container: str) -> int: ...
+
+    def history(self, image: Image) -> Sequence[dict[str, Any]]:
+        """Newest first: Id, Created, CreatedBy, Tags, Size, Comment (API ``ImageHistory``)."""
+
+    def tag(self, reference: str, repository: str, tag: str) -> None: ...
+
+    def remove(
+        self, reference: str, *, force: bool, prune: bool, used: Mapping[str, str]
+    ) -> Sequence[tuple[str, str]]:
+        """Untag or delete; ``used`` maps image ids to a container id using them.
+
+        Returns pairs like ("Untagged", "busybox:latest"), ("Deleted", "sha256:…") in Docker's order.
+        """
+
+    def prune(self, *, dangling: bool, used: Mapping[str, str]) -> tuple[Sequence[tuple[str, str]], int]: ...
+
+    def load(self, archive: AsyncIterator[bytes]) -> AsyncIterator[dict[str, Any]]:
+        """docker save/OCI archive (plain or gzip/bzip2/xz/zstd); yields Docker's progress messages."""
+
+    def import_(
+        self, archive: AsyncIterator[bytes], repository: str, tag: str, changes: Sequence[str], message: str
+    ) -> AsyncIterator[dict[str, Any]]: ...
+
+    def pull(
+        self, repository: str, tag: str, *, platform: str, auth: Mapping[str, str] | None
+    ) -> AsyncIterator[dict[str, Any]]: ...
+
+    def save(self, references: Sequence[str]) -> AsyncIterator[bytes]: ...
+
+    def export(self, root: str) -> AsyncIterator[bytes]:
+        """A mounted root filesystem as a tar stream."""
+
+    async def commit(
+        self,
+        container: Container,
+        config: Config,
+        *,
+        repository: str,
+        tag: str,
+        comment: str,
+        author: str,
+    ) -> Image: ...
+
+
+class Clock(Protocol):
+    """Time, passed in so that tests own it."""
+
+    def now(self) -> int:
+        """Nanoseconds since the epoch."""
+
+    async def sleep(self, seconds: float) -> None: ...
+
+
+class Host(Protocol):
+    """Facts about this host that are not network state."""
+
+    def resolv_conf(self) -> str: ...
+
+    def hostname(self) -> str: ...
+
+    def default_interface_addresses(self) -> Iterable[Address]: ...
