@@ -114,7 +114,7 @@ class Runtime(Protocol):
         tail: int,
         follow: bool,
     ) -> AsyncIterator[LogLine]:
-        """Log entries; since/until in ns (0: unbounded), tail -1 for all. Following ends with the container."""
+        """Log entries; since/until in ns (0: unbounded), tail -1 for all. Following ends with the process."""
 
     def log_path(self, container: str) -> str: ...
 

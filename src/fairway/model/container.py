@@ -280,3 +280,29 @@ class Volume(msgspec.Struct, frozen=True, kw_only=True):
     labels: dict[str, str] = {}
     options: dict[str, str] = {}
     anonymous: bool = False
+
+
+class HealthProbe(msgspec.Struct, frozen=True, kw_only=True):
+    """One run of a health check; times in nanoseconds."""
+
+    started: int
+    ended: int
+    exit_code: int
+    output: str
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """``log`` keeps the last five probes, oldest first."""
+
+    status: Literal["starting", "healthy", "unhealthy"] = "starting"
+    failing_streak: int = 0
+    log: tuple[HealthProbe, ...] = ()
+
+
+class ContainerPaths(msgspec.Struct, frozen=True, kw_only=True):
+    """Host paths of the files that the engine keeps for a container."""
+
+    resolv_conf: str
+    hostname: str
+    hosts: str
+    log: str

@@ -84,3 +84,14 @@ class LogLine(msgspec.Struct, frozen=True):
     """Nanoseconds since the epoch."""
     stream: StreamName
     text: bytes
+
+
+class Exec(msgspec.Struct, frozen=True, kw_only=True):
+    """An exec instance as inspect shows it; ``exit_code`` is None until it has ended."""
+
+    id: str
+    container_id: str
+    request: ExecRequest
+    running: bool = False
+    exit_code: int | None = None
+    pid: int = 0

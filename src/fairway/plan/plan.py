@@ -3,7 +3,18 @@
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
-from fairway.plan.facts import Address, Bridge, Element, Fact, Namespace, Overlay, Resolver, Route, Sysctl, Veth
+from fairway.plan.facts import (
+    Address,
+    Bridge,
+    Element,
+    Fact,
+    Namespace,
+    Overlay,
+    Resolver,
+    Route,
+    Sysctl,
+    Veth,
+)
 
 ORDER: tuple[type, ...] = (Overlay, Namespace, Sysctl, Bridge, Veth, Address, Route, Element, Resolver)
 """The order in which facts of different types can be established: each may need those before it.

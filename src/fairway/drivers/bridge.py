@@ -1,0 +1,108 @@
+"""The bridge driver: a network is a Linux bridge, an endpoint is a veth pair.
+
+    sandbox                    │ host
+      eth0 172.18.0.2/16 ◀─veth┼─▶ veth1a2b3c4 ── br-<12 of id> 172.18.0.1/16 ── inet fairway ── outside
+
+The bridge carries the gateway's address, also on internal networks, where the host stays reachable; their
+containers merely have no default route, and the firewall drops what tries to leave. MACs are derived (bridge:
+02:42 and the network's id; endpoint: 02:42 and its IPv4 address; host end: the endpoint's id), so they are
+the same whenever the same facts are established again.
+"""
+
+import ipaddress
+
+from fairway.drivers import options as driver_options
+from fairway.firewall.networks import elements
+from fairway.model.address import Address, Cidr, Mac, family, interface, mac_of
+from fairway.model.network import BridgeOptions, Endpoint, Network
+from fairway.model.request import NetworkRequest
+from fairway.plan import HOST, Bridge, Fact, Sysctl, Veth
+from fairway.plan import Address as AddressFact
+
+
+class BridgeDriver:
+    interfaces = True
+    single = False
+
+    def options(self, request: NetworkRequest, network_id: str, mtu: int) -> BridgeOptions | None:
+        defaults = BridgeOptions(bridge=f"br-{network_id[:12]}", mtu=mtu)
+        return driver_options.parse(request.options, defaults)
+
+    def network(self, network: Network) -> tuple[Fact, ...]:
+        settings = network.bridge
+        if settings is None:
+            return ()
+        name = settings.bridge
+        facts: list[Fact] = [Bridge(name=name, mac=bridge_mac(network.id), mtu=settings.mtu)]
+        facts += [
+            AddressFact(HOST, name, interface(pool.gateway, pool.subnet))
+            for pool in network.pools
+            if pool.gateway
+        ]
+        facts += forwarding(network)
+        facts += elements(name, icc=settings.icc, internal=network.internal, masquerade=settings.masquerade)
+        return tuple(facts)
+
+    def endpoint(self, network: Network, endpoint: Endpoint, sandbox: str) -> tuple[Fact, ...]:
+        settings = network.bridge
+        if settings is None or endpoint.mac is None:
+            return ()
+        facts: list[Fact] = [
+            Veth(
+                name=endpoint.host_interface,
+                mac=host_mac(endpoint.id),
+                bridge=settings.bridge,
+                namespace=sandbox,
+                peer=endpoint.interface,
+                peer_mac=endpoint.mac,
+                mtu=settings.mtu,
+            )
+        ]
+        if not any(family(a) == 6 for a in endpoint.addresses):
+            facts.append(Sysctl(sandbox, f"net/ipv6/conf/{endpoint.interface}/disable_ipv6", "1"))
+        facts += [AddressFact(sandbox, endpoint.interface, a) for a in endpoint.addresses]
+        facts += [
+            AddressFact(sandbox, endpoint.interface, Cidr(f"{a}/{16 if family(a) == 4 else 64}"))
+            for a in endpoint.request.link_local
+        ]
+        return tuple(facts)
+
+
+def forwarding(network: Network) -> list[Sysctl]:
+    """Sysctls without which packets of the network do not travel."""
+    sysctls = []
+    if network.ipv4:
+        sysctls.append(Sysctl(HOST, "net/ipv4/ip_forward", "1"))
+    if network.ipv6:
+        sysctls.append(Sysctl(HOST, "net/ipv6/conf/all/forwarding", "1"))
+    if network.bridge and not network.bridge.icc:
+        if network.ipv4:
+            sysctls.append(Sysctl(HOST, "net/bridge/bridge-nf-call-iptables", "1"))
+        if network.ipv6:
+            sysctls.append(Sysctl(HOST, "net/bridge/bridge-nf-call-ip6tables", "1"))
+    return sysctls
+
+
+def bridge_mac(network_id: str) -> Mac:
+    """02:42 and four octets of the network's id: 8000.0242… in ``brctl show`` (R24)."""
+    return Mac("02:42:" + bytes.fromhex(network_id[:8]).hex(":"))
+
+
+def host_mac(endpoint_id: str) -> Mac:
+    """A locally administered unicast MAC from the endpoint's id, never 02:42 (R25)."""
+    octets = bytearray(bytes.fromhex(endpoint_id[-12:]))
+    octets[0] = (octets[0] | 0x02) & 0xFE | 0x04
+    return Mac(octets.hex(":"))
+
+
+def endpoint_mac(endpoint: Endpoint) -> Mac:
+    """The MAC asked for, else 02:42 and the IPv4 address (R23), else 02:42 and the IPv6 address' tail."""
+    if endpoint.request.mac:
+        return endpoint.request.mac
+    for address in endpoint.addresses:
+        if family(address) == 4:
+            return mac_of(Address(address.partition("/")[0]))
+    tail = (
+        ipaddress.IPv6Interface(endpoint.addresses[0]).ip.packed[-4:] if endpoint.addresses else b"\0\0\0\1"
+    )
+    return Mac("02:42:" + tail.hex(":"))

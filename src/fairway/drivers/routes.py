@@ -1,0 +1,38 @@
+"""Which endpoint provides a sandbox's default route, per family.
+
+Docker's rule (networking guide, "gw-priority"): the highest priority wins, then the network name that sorts
+first; internal networks and networks without a gateway never do.
+"""
+
+from collections.abc import Iterable
+
+from fairway.model.address import Cidr, Family, family
+from fairway.model.network import Endpoint, Network
+from fairway.plan import Route
+
+
+def gateway_endpoint(
+    attachments: Iterable[tuple[Network, Endpoint]], kind: Family
+) -> tuple[Network, Endpoint] | None:
+    """The attachment whose gateway of that family the sandbox uses, None if none can."""
+    able = [
+        (network, endpoint)
+        for network, endpoint in attachments
+        if not network.internal
+        and any(family(g) == kind for g in endpoint.gateways)
+        and any(family(a) == kind for a in endpoint.addresses)
+    ]
+    return min(able, key=lambda pair: (-pair[1].request.gw_priority, pair[0].name), default=None)
+
+
+def default_routes(attachments: Iterable[tuple[Network, Endpoint]], sandbox: str) -> tuple[Route, ...]:
+    """The default routes that shall hold in the sandbox."""
+    pairs = list(attachments)
+    routes = []
+    kinds: tuple[tuple[Family, Cidr], ...] = ((4, Cidr("0.0.0.0/0")), (6, Cidr("::/0")))
+    for kind, anywhere in kinds:
+        chosen = gateway_endpoint(pairs, kind)
+        if chosen:
+            gateway = next(g for g in chosen[1].gateways if family(g) == kind)
+            routes.append(Route(sandbox, anywhere, gateway, chosen[1].interface))
+    return tuple(routes)

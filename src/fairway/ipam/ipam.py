@@ -1,0 +1,133 @@
+"""The address book: which subnets networks hold, which addresses endpoints hold."""
+
+import ipaddress
+from collections.abc import Iterable, Sequence
+
+from fairway.ipam.pool import PoolAllocator
+from fairway.ipam.subnets import DEFAULT_POOLS, choose, overlaps
+from fairway.model.address import Address, Cidr, Family, contains, family, host, interface
+from fairway.model.errors import Conflict, Forbidden, InvalidParameter
+from fairway.model.network import Network, Pool
+from fairway.model.request import PoolRequest
+from fairway.model.system import AddressPool
+
+
+class Ipam:
+    """State of all pools. Not thread-safe: owned by the engine's event loop."""
+
+    def __init__(self, pools: Sequence[AddressPool] = DEFAULT_POOLS) -> None:
+        self.pools = tuple(pools)
+        self._allocators: dict[str, list[tuple[Pool, PoolAllocator]]] = {}
+
+    def plan_pools(
+        self, requests: Sequence[PoolRequest], families: Sequence[Family], occupied: Iterable[Cidr]
+    ) -> tuple[Pool, ...]:
+        """Complete pools for a new network: subnets chosen where none is named, gateways filled in.
+
+        ``occupied`` are subnets that the host uses, avoided only when choosing. Raises InvalidParameter for
+        contradictory requests, Forbidden for an overlap with another network.
+        """
+        result: list[Pool] = []
+        avoid = [*occupied, *self._subnets()]
+        for request in requests:
+            subnet = request.subnet
+            if subnet is None:
+                kind = family(request.ip_range or request.gateway or Cidr("0.0.0.0/0"))
+                if any(family(p.subnet) == kind for p in result):
+                    continue
+                subnet = choose(self.pools, kind, avoid)
+            if family(subnet) not in families:
+                raise InvalidParameter(
+                    f"IPv{family(subnet)} subnet {subnet} given for a network without IPv{family(subnet)}: "
+                    f"enable IPv{family(subnet)} or leave the subnet out"
+                )
+            for other in (*self._subnets(), *(p.subnet for p in result)):
+                if overlaps(subnet, other):
+                    raise Forbidden(
+                        "invalid pool request: Pool overlaps with other one on this address space"
+                    )
+            result.append(_complete(request, subnet))
+            avoid.append(subnet)
+        for kind in families:
+            if not any(family(p.subnet) == kind for p in result):
+                subnet = choose(self.pools, kind, avoid)
+                result.append(_complete(PoolRequest(), subnet))
+        return tuple(result)
+
+    def add(self, network: Network) -> None:
+        """Take a network's pools into the book."""
+        self._allocators[network.id] = [(pool, PoolAllocator(pool)) for pool in network.pools]
+
+    def remove(self, network_id: str) -> None:
+        self._allocators.pop(network_id, None)
+
+    def allocate(
+        self, network: Network, wanted: Address | None, kind: Family, previous: Address | None
+    ) -> Cidr:
+        """An address of the family with its prefix length.
+
+        ``wanted`` is taken exactly or refused; ``previous`` is preferred if still free.
+        Raises Conflict when taken or exhausted, InvalidParameter when outside every subnet.
+        """
+        if wanted:
+            pool, allocator = self._owner(network, wanted)
+            allocator.reserve(wanted)
+            return interface(wanted, pool.subnet)
+        candidates = [pair for pair in self._allocators[network.id] if family(pair[0].subnet) == kind]
+        for pool, allocator in candidates:
+            if previous and allocator.free(previous):
+                allocator.reserve(previous)
+                return interface(previous, pool.subnet)
+        for pool, allocator in candidates:
+            address = allocator.allocate()
+            if address:
+                return interface(address, pool.subnet)
+        raise Conflict(
+            f"no available IPv{kind} addresses on this network's address pools: {network.name} ({network.id})"
+        )
+
+    def reserve(self, network: Network, address: Cidr) -> None:
+        """Take an address that is known to be in use, when state is restored."""
+        self._owner(network, host(address))[1].reserve(host(address))
+
+    def release(self, network_id: str, addresses: Iterable[Cidr]) -> None:
+        for address in addresses:
+            for pool, allocator in self._allocators.get(network_id, ()):
+                if contains(pool.subnet, host(address)):
+                    allocator.release(host(address))
+
+    def _owner(self, network: Network, address: Address) -> tuple[Pool, PoolAllocator]:
+        for pool, allocator in self._allocators[network.id]:
+            if contains(pool.subnet, address):
+                return pool, allocator
+        raise InvalidParameter(
+            f"invalid endpoint settings: no configured subnet contains IP address {address}"
+        )
+
+    def _subnets(self) -> list[Cidr]:
+        return [pool.subnet for pairs in self._allocators.values() for pool, _ in pairs]
+
+
+def _complete(request: PoolRequest, subnet: Cidr) -> Pool:
+    """Check that all parts lie in the subnet; the gateway defaults to the first address of the range."""
+    net = ipaddress.ip_network(subnet)
+    if request.ip_range:
+        inner = ipaddress.ip_network(request.ip_range)
+        if inner.version != net.version or not inner.subnet_of(net):  # type: ignore[arg-type]
+            raise InvalidParameter(f"invalid ip-range {request.ip_range}: it is outside of subnet {subnet}")
+    for what, address in (
+        ("gateway", request.gateway),
+        *((f"auxiliary address {name}", a) for name, a in request.auxiliary.items()),
+    ):
+        if address and not contains(subnet, address):
+            raise InvalidParameter(f"invalid {what} {address}: it is outside of subnet {subnet}")
+    gateway = request.gateway
+    if gateway is None:
+        taken = set(request.auxiliary.values())
+        first = net.network_address + (1 if net.num_addresses > 2 else 0)
+        while str(first) in taken:
+            first += 1
+        if first not in net:
+            raise InvalidParameter(f"invalid subnet {subnet}: no address is left for the gateway")
+        gateway = Address(str(first))
+    return Pool(subnet=subnet, gateway=gateway, ip_range=request.ip_range, auxiliary=request.auxiliary)
