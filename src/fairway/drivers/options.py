@@ -33,7 +33,7 @@ def interface_name(key: str, text: str) -> str:
     """A name that the kernel accepts for an interface (IFNAMSIZ, net/core/dev.c dev_valid_name)."""
     if not _INTERFACE.fullmatch(text) or text in (".", ".."):
         raise InvalidParameter(
-            f"invalid value {text!r} for {key}: an interface name has 1 to 15 characters, no space, '/' or ':'"
+            f"invalid value {text!r} for {key}: use 1 to 15 characters, no space, slash or colon"
         )
     return text
 

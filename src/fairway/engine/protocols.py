@@ -4,17 +4,17 @@ Implementations live in ``kernel/``, ``store/``, ``dns/`` and ``runtime/``; the 
 only kinds from ``model.errors``.
 """
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from fairway.model.address import Address, Cidr
+from fairway.model.address import Cidr
 from fairway.model.container import Config, Container, Exit
-from fairway.model.dns import Zone
+from fairway.model.dns import NetworkNames, Zone
 from fairway.model.errors import Fault
-from fairway.model.image import Image
+from fairway.model.image import Image, RootFilesystem
 from fairway.model.process import ExecProcess, ExecRequest, Launch, LogLine, Streams
 from fairway.model.record import Change, Put
-from fairway.plan import Fact, Overlay, Plan
+from fairway.plan import Fact, Plan
 
 
 class Kernel(Protocol):
@@ -56,10 +56,15 @@ class Store(Protocol):
 class Resolver(Protocol):
     """Control of the resolver process."""
 
-    async def publish(self, zone: Zone) -> None:
-        """Swap the snapshot of one sandbox."""
+    async def publish(self, networks: Sequence[NetworkNames], zones: Sequence[Zone]) -> None:
+        """Swap tables of networks and snapshots of sandboxes, all at once.
 
-    async def withdraw(self, sandbox: str) -> None: ...
+        A network's table is kept while any zone lists it, so publish it together with the first such zone;
+        afterwards either can be published alone. Publish before the sockets are opened.
+        """
+
+    async def withdraw(self, sandbox: str) -> None:
+        """Drop the sandbox's snapshot, and tables that no other zone lists. No error if there is none."""
 
     async def sandboxes(self) -> frozenset[str]:
         """Sandbox ids that have a snapshot or sockets, for reconciliation."""
@@ -129,7 +134,10 @@ class Runtime(Protocol):
 
 
 class Images(Protocol):
-    """The image store: layers unpacked for overlayfs, configurations, names."""
+    """The image store: layers unpacked for overlayfs, configurations, names.
+
+    What is not ``async`` answers from memory; everything that touches the disk does so in a thread.
+    """
 
     def list(self) -> Sequence[Image]: ...
 
@@ -139,44 +147,58 @@ class Images(Protocol):
         Raises NotFound with Docker's text (``No such image: nosuch:latest``).
         """
 
-    def prepare(self, container: str, image: str) -> Overlay:
-        """Directories for a container's root filesystem on the image; made if missing, kept if there."""
-
-    def discard(self, container: str) -> None:
-        """Remove the container's writable layer."""
-
-    def changes(self, container: str, image: str) -> Sequence[tuple[str, int]]:
-        """Paths that the container changed: 0 modified, 1 added, 2 deleted (Docker's numbers), sorted."""
-
-    def writable_size(self, container: str) -> int: ...
-
     def history(self, image: Image) -> Sequence[dict[str, Any]]:
         """Newest first: Id, Created, CreatedBy, Tags, Size, Comment (API ``ImageHistory``)."""
 
-    def tag(self, reference: str, repository: str, tag: str) -> None: ...
+    async def prepare(self, container: str, image: str) -> RootFilesystem:
+        """Directories for a container's root filesystem on the image; made if missing, kept if there.
 
-    def remove(
-        self, reference: str, *, force: bool, prune: bool, used: Mapping[str, str]
+        From then on the container keeps its layers alive, even if the image is removed by force.
+        """
+
+    async def discard(self, container: str) -> None:
+        """Remove the container's writable layer (unmounted before); no error if there is none."""
+
+    async def changes(self, container: str, image: str) -> Sequence[tuple[str, int]]:
+        """Paths that the container changed: 0 modified, 1 added, 2 deleted (Docker's numbers), sorted."""
+
+    async def writable_size(self, container: str) -> int:
+        """Bytes of the files in the container's writable layer (``SizeRw``)."""
+
+    async def tag(self, reference: str, repository: str, tag: str) -> None:
+        """Name an image; an empty tag means ``latest``."""
+
+    async def remove(
+        self, reference: str, *, force: bool, prune: bool, used: Sequence[Container]
     ) -> Sequence[tuple[str, str]]:
-        """Untag or delete; ``used`` maps image ids to a container id using them.
+        """Untag or delete; ``used`` are the containers that exist, running or not.
 
         Returns pairs like ("Untagged", "busybox:latest"), ("Deleted", "sha256:…") in Docker's order.
         """
 
-    def prune(self, *, dangling: bool, used: Mapping[str, str]) -> tuple[Sequence[tuple[str, str]], int]: ...
+    async def prune(
+        self, *, dangling: bool, used: Sequence[Container], accept: Callable[[Image], bool]
+    ) -> tuple[Sequence[tuple[str, str]], int]:
+        """Remove unused images (only untagged ones if ``dangling``) that ``accept`` lets pass (filters).
 
-    def load(self, archive: AsyncIterator[bytes]) -> AsyncIterator[dict[str, Any]]:
+        Returns the pairs of ``remove`` and the bytes won.
+        """
+
+    def load(self, archive: AsyncIterator[bytes], *, quiet: bool = False) -> AsyncIterator[dict[str, Any]]:
         """docker save/OCI archive (plain or gzip/bzip2/xz/zstd); yields Docker's progress messages."""
 
     def import_(
         self, archive: AsyncIterator[bytes], repository: str, tag: str, changes: Sequence[str], message: str
-    ) -> AsyncIterator[dict[str, Any]]: ...
+    ) -> AsyncIterator[dict[str, Any]]:
+        """A root filesystem as tar becomes an image of one layer; an empty repository leaves it untagged."""
 
     def pull(
         self, repository: str, tag: str, *, platform: str, auth: Mapping[str, str] | None
-    ) -> AsyncIterator[dict[str, Any]]: ...
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Yields Docker's progress; what fails before the transfer is raised before the first message."""
 
-    def save(self, references: Sequence[str]) -> AsyncIterator[bytes]: ...
+    def save(self, references: Sequence[str]) -> AsyncIterator[bytes]:
+        """An archive that both ``docker load`` and OCI tools read."""
 
     def export(self, root: str) -> AsyncIterator[bytes]:
         """A mounted root filesystem as a tar stream."""
@@ -186,11 +208,13 @@ class Images(Protocol):
         container: Container,
         config: Config,
         *,
+        changes: Sequence[str] = (),
         repository: str,
         tag: str,
         comment: str,
         author: str,
-    ) -> Image: ...
+    ) -> Image:
+        """The container's image plus its changes; ``config``, altered by Dockerfile ``changes``."""
 
 
 class Clock(Protocol):
@@ -202,11 +226,38 @@ class Clock(Protocol):
     async def sleep(self, seconds: float) -> None: ...
 
 
-class Host(Protocol):
-    """Facts about this host that are not network state."""
+class Files(Protocol):
+    """Directories and small files of containers and volumes, on this host's disk. Quick, blocking."""
 
-    def resolv_conf(self) -> str: ...
+    def path(self, container: str, name: str) -> str:
+        """Where the container's file ``name`` (hosts, hostname, resolv.conf) is or will be."""
+
+    def write(self, container: str, name: str, text: str) -> None:
+        """In place, so that a bind mount of the file keeps showing it."""
+
+    def append(self, container: str, name: str, text: str) -> None: ...
+
+    def remove(self, container: str) -> None: ...
+
+    def create_volume(self, name: str) -> str:
+        """Directory of the volume's data, made if missing."""
+
+    def remove_volume(self, name: str) -> None: ...
+
+    def volume_size(self, name: str) -> int: ...
+
+    def populate(self, volume: str, rootfs: str, destination: str) -> None:
+        """Copy what the image has at ``destination`` into an empty volume, owners and modes kept."""
+
+    def is_directory(self, path: str) -> bool | None:
+        """None when nothing is there."""
+
+    def make_directory(self, path: str) -> None: ...
+
+    def resolv_conf(self) -> str:
+        """The host's, empty if it has none."""
+
+    def hosts(self) -> str:
+        """The host's /etc/hosts."""
 
     def hostname(self) -> str: ...
-
-    def default_interface_addresses(self) -> Iterable[Address]: ...

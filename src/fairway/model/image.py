@@ -23,3 +23,17 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     """Nanoseconds since the epoch, from the configuration."""
     tagged: int = 0
     """When it was last tagged, nanoseconds."""
+    parent: str = ""
+    """Id of the image that this one was committed from, on this host; empty otherwise."""
+
+
+class RootFilesystem(msgspec.Struct, frozen=True, kw_only=True):
+    """What to mount as a container's root: an overlay at ``target``, ``lower`` topmost first.
+
+    All directories exist. ``lower`` paths are short, so that the mount options of a deep image fit a page.
+    """
+
+    target: str
+    lower: tuple[str, ...]
+    upper: str
+    work: str

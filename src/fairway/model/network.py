@@ -73,23 +73,23 @@ class EndpointRequest(msgspec.Struct, frozen=True, kw_only=True):
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """One attachment of a container's sandbox to a network.
 
-    ``addresses`` holds the allocated addresses with prefix length; it is empty while the container does not
-    run (Docker gives a stopped container no address).
+    While the container does not run it holds no address and no id (Docker frees both, R117); ``previous``
+    and ``interface`` remember what it had, to be preferred at the next start.
     """
 
-    id: str
+    id: str = ""
+    """64 hex digits, new at each start; empty while not attached."""
     network_id: str
     container_id: str
     request: EndpointRequest = EndpointRequest()
     addresses: tuple[Cidr, ...] = ()
+    previous: tuple[Cidr, ...] = ()
     mac: Mac | None = None
     gateways: tuple[Address, ...] = ()
     interface: str = ""
     """Name inside the sandbox, e.g. ``eth0``; empty on drivers without interfaces."""
     host_interface: str = ""
     """Name of the veth end on the host."""
-    dns_names: tuple[str, ...] = ()
-    """Names under which peers of this network find the container: name, short id, aliases, hostname."""
 
 
 class Sandbox(msgspec.Struct, frozen=True, kw_only=True):

@@ -42,6 +42,8 @@ class ExecRequest(msgspec.Struct, frozen=True, kw_only=True):
     attach_stdin: bool = False
     attach_stdout: bool = True
     attach_stderr: bool = True
+    detach_keys: str = ""
+    """Keys that end an attached client's session, e.g. ``ctrl-p,ctrl-q``; empty for the default."""
     console_size: tuple[int, int] = (0, 0)
     """height, width in characters; 0 leaves the default."""
 

@@ -1,0 +1,92 @@
+"""``/exec``: commands in running containers (API, "Exec")."""
+
+from aiohttp import web
+
+from fairway.api import bodies, detach, shapes
+from fairway.api.containers import dimensions
+from fairway.api.hijack import Connection, Hijacked, content_type, frame, pump, take_over
+from fairway.api.replies import empty, json_reply
+from fairway.api.routing import Call, Route
+from fairway.model.errors import Conflict, Fault, NotFound
+from fairway.model.process import Exec, StreamName
+
+
+async def create(call: Call) -> web.Response:
+    body = await call.body(bodies.ExecBody, "ExecOptions")
+    detach.parse(body.detach_keys)
+    identifier = await call.engine.execs.create(call.path["id"], body.request())
+    return json_reply({"Id": identifier}, 201)
+
+
+async def start(call: Call) -> web.StreamResponse:
+    """Detached: 204-like 200 once started. Otherwise hijacked until the command's output ends.
+
+    A command that cannot be started is told on the stream, since clients then read the exit code (126, 127)
+    from inspect; only what concerns the exec itself is an HTTP error.
+    """
+    body = await call.body(bodies.ExecStartBody, "ExecStartOptions")
+    instance = call.engine.execs.find(call.path["id"])
+    size = body.console_size or (0, 0)
+    if body.detach:
+        await call.engine.execs.start(instance.id, console_size=size)
+        return empty(200)
+    connection: Connection | None = None
+    try:
+        process = await call.engine.execs.start(instance.id, console_size=size)
+    except (Conflict, NotFound):
+        raise
+    except Fault as fault:
+        connection = take_over(call.request, content_type(instance.request.tty, call.version))
+        await _tell(connection, instance, fault.message)
+        connection.close()
+        return Hijacked()
+    try:
+        connection = take_over(call.request, content_type(instance.request.tty, call.version))
+        await pump(
+            connection,
+            process.streams,
+            stdin=instance.request.attach_stdin,
+            wanted=_wanted(instance),
+            tty=instance.request.tty,
+            detach=_scanner(instance),
+        )
+    finally:
+        process.streams.close()
+        if connection is not None:
+            connection.close()
+    return Hijacked()
+
+
+async def _tell(connection: Connection, instance: Exec, message: str) -> None:
+    text = f"{message}\r\n".encode()
+    await connection.write(text if instance.request.tty else frame("stdout", text))
+
+
+def _wanted(instance: Exec) -> frozenset[StreamName]:
+    asked = instance.request
+    flags: tuple[tuple[StreamName, bool], ...] = (
+        ("stdout", asked.attach_stdout),
+        ("stderr", asked.attach_stderr),
+    )
+    return frozenset(name for name, on in flags if on)
+
+
+def _scanner(instance: Exec) -> detach.Scanner | None:
+    return detach.Scanner(detach.parse(instance.request.detach_keys)) if instance.request.tty else None
+
+
+async def resize(call: Call) -> web.Response:
+    await call.engine.execs.resize(call.path["id"], *dimensions(call))
+    return empty(200)
+
+
+async def inspect(call: Call) -> web.Response:
+    return json_reply(shapes.exec_inspect(call.engine.execs.find(call.path["id"])))
+
+
+ROUTES = (
+    Route("POST", "/containers/{id}/exec", create),
+    Route("POST", "/exec/{id}/start", start, stream=True),
+    Route("POST", "/exec/{id}/resize", resize),
+    Route("GET", "/exec/{id}/json", inspect),
+)

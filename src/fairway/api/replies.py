@@ -1,0 +1,94 @@
+"""The forms that replies take: JSON, nothing, and streams of bytes or of JSON objects.
+
+JSON is encoded straight to bytes and the common headers are merged in one step, because listing and
+inspecting are the hot path. Docker ends each JSON body with a newline (Go's ``json.Encoder``), and so do we.
+"""
+
+import sys
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from fairway import __version__
+from fairway.api import versions
+from fairway.model.errors import Fault
+
+_COMMON = {
+    "Api-Version": versions.text(versions.NEWEST),
+    "Docker-Experimental": "false",
+    "Ostype": sys.platform,
+    "Server": f"Fairway/{__version__} ({sys.platform})",
+}
+_JSON = {**_COMMON, "Content-Type": "application/json"}
+STREAM = "fairway.stream"
+"""Key in a request of the stream that was opened for it."""
+
+_encoder = msgspec.json.Encoder()
+
+
+def json_line(value: Any) -> bytes:
+    """One JSON document and a newline."""
+    return _encoder.encode(value) + b"\n"
+
+
+def json_reply(value: Any, status: int = 200) -> web.Response:
+    return web.Response(body=json_line(value), status=status, headers=_JSON)
+
+
+def empty(status: int = 204) -> web.Response:
+    return web.Response(status=status, headers=_COMMON)
+
+
+def text_reply(text: str, headers: dict[str, str]) -> web.Response:
+    return web.Response(text=text, headers={**_COMMON, **headers})
+
+
+def raw_head(status_line: str, headers: dict[str, str]) -> bytes:
+    """The head of a hijacked connection's reply, which HTTP's framing no longer governs."""
+    lines = [status_line, *(f"{name}: {value}" for name, value in {**headers, **_COMMON}.items())]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")
+
+
+async def open_stream(request: web.Request, content_type: str) -> web.StreamResponse:
+    """Send the head now and leave the body open: clients act on having received the head."""
+    response = web.StreamResponse(headers={**_COMMON, "Content-Type": content_type})
+    request[STREAM] = response
+    await response.prepare(request)
+    await response.write(b"")
+    return response
+
+
+async def byte_stream(
+    request: web.Request, chunks: AsyncIterator[bytes], content_type: str
+) -> web.StreamResponse:
+    """A body of unknown length. A fault before the first chunk still becomes a status."""
+    first = await anext(chunks, None)
+    response = await open_stream(request, content_type)
+    if first is not None:
+        await response.write(first)
+        async for chunk in chunks:
+            await response.write(chunk)
+    await response.write_eof()
+    return response
+
+
+async def progress(request: web.Request, messages: AsyncIterator[dict[str, Any]]) -> web.StreamResponse:
+    """One JSON object per line, as load, import and pull report (API, ``ImageCreate``).
+
+    A fault before the first message becomes a status; a later one a last line with ``errorDetail``, since the
+    status has been sent.
+    """
+    first = await anext(messages, None)
+    response = await open_stream(request, "application/json")
+    try:
+        if first is not None:
+            await response.write(json_line(first))
+            async for message in messages:
+                await response.write(json_line(message))
+    except Fault as fault:
+        detail = {"errorDetail": {"message": fault.message}, "error": fault.message}
+        await response.write(json_line(detail))
+    await response.write_eof()
+    return response

@@ -1,0 +1,487 @@
+"""The verbs of containers."""
+
+import asyncio
+import signal as signals
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+
+import msgspec
+
+from fairway.engine import admission
+from fairway.engine.attachments import check_request
+from fairway.engine.core import Core
+from fairway.engine.lifecycle import Lifecycle, parse_signal
+from fairway.engine.merge import environment, image_config, merge
+from fairway.engine.mounts import Wanted, resolve, settled
+from fairway.engine.volumes import Volumes
+from fairway.engine.waiters import Waiters
+from fairway.model.container import Config, Container, ContainerPaths, Exit, Health, MountPoint, State, Volume
+from fairway.model.errors import Conflict, Fault, InvalidParameter, NotFound, NotModified
+from fairway.model.network import Endpoint, Network, Sandbox
+from fairway.model.process import LogLine, Streams
+from fairway.model.request import ContainerRequest, PruneFilter, VolumeRequest, WaitCondition
+
+STOP_TIMEOUT = 10
+
+
+class Containers:
+    def __init__(self, core: Core, lifecycle: Lifecycle, volumes: Volumes, waiters: Waiters) -> None:
+        self._core = core
+        self._lifecycle = lifecycle
+        self._volumes = volumes
+        self._waiters = waiters
+        lifecycle.auto_remove = self._remove_ended
+
+    # Looking.
+
+    def all(self) -> Sequence[Container]:
+        """Newest first."""
+        return sorted(self._core.state.containers.values(), key=lambda c: c.created, reverse=True)
+
+    def find(self, reference: str) -> Container:
+        return self._core.state.container(reference)
+
+    def endpoints(self, container_id: str) -> Sequence[tuple[Network, Endpoint]]:
+        return self._core.state.attachments(container_id)
+
+    def sandbox(self, container_id: str) -> Sandbox | None:
+        return self._core.state.sandboxes.get(self._core.state.containers[container_id].sandbox)
+
+    def paths(self, container_id: str) -> ContainerPaths:
+        files = self._core.files
+        return ContainerPaths(
+            resolv_conf=files.path(container_id, "resolv.conf"),
+            hostname=files.path(container_id, "hostname"),
+            hosts=files.path(container_id, "hosts"),
+            log=self._core.runtime.log_path(container_id),
+        )
+
+    def health(self, container_id: str) -> Health | None:
+        return self._lifecycle.health.of(container_id)
+
+    async def writable_size(self, reference: str) -> int:
+        return await self._core.images.writable_size(self.find(reference).id)
+
+    def changes(self, reference: str) -> Awaitable[Sequence[tuple[str, int]]]:
+        container = self.find(reference)
+        return self._core.images.changes(container.id, container.image)
+
+    async def processes(self, reference: str) -> Sequence[int]:
+        container = self.find(reference)
+        self._must_run(container)
+        return await self._core.runtime.processes(container.id)
+
+    # Creating.
+
+    async def create(self, request: ContainerRequest) -> tuple[Container, Sequence[str]]:
+        """A new container, not started; the second part are warnings.
+
+        Everything is checked before anything is made.
+        """
+        core = self._core
+        if request.name:
+            request = msgspec.structs.replace(request, name=admission.check_name(request.name))
+        image = core.images.find(request.config.image)
+        request = admission.normalise(request)
+        request = msgspec.structs.replace(request, config=merge(request.config, image_config(image)))
+        warnings = admission.check(request)
+        container_id = core.identity.id()
+        self._check_free(request.name)
+        name = request.name or core.identity.name(lambda n: core.state.container_named(n) is not None)
+        endpoints = self._endpoints(request, container_id)
+        wanted = resolve(
+            request.config,
+            request.host,
+            inherited=core.state.container,
+            new_name=core.identity.id,
+            exists=core.files.is_directory,
+        )
+        container = Container(
+            id=container_id,
+            name=name,
+            created=core.clock.now(),
+            image=image.id,
+            config=request.config,
+            host=request.host,
+            mounts=settled(wanted, {m.name: "" for m in wanted}),
+        )
+        # The name is taken from here on: everything after may fail and then gives it back.
+        core.state.place(container)
+        made: list[Volume] = []
+        try:
+            container = msgspec.structs.replace(container, mounts=await self._make_volumes(wanted, made))
+            await core.state.commit(container, *endpoints)
+        except BaseException:
+            core.state.displace(container)
+            for volume in made:
+                await self._volumes.remove(volume.name, force=True)
+            raise
+        core.events.container(container, "create")
+        return container, warnings
+
+    def _check_free(self, name: str) -> None:
+        other = self._core.state.container_named(name) if name else None
+        if other:
+            raise Conflict(
+                f'Conflict. The container name "/{name}" is already in use by container "{other.id}". '
+                "You have to remove (or rename) that container to be able to reuse that name."
+            )
+
+    def _endpoints(self, request: ContainerRequest, container_id: str) -> list[Endpoint]:
+        """The attachments that the container is created with; networks that do not exist yet are looked
+        for again at start, as in Docker."""
+        mode, result = request.host.network_mode, []
+        if mode.startswith("container:"):
+            self._core.state.container(mode.removeprefix("container:"))
+            if request.endpoints:
+                raise InvalidParameter(
+                    "conflicting options: cannot attach both user-defined and non-user-defined network-modes"
+                )
+            return []
+        for name in dict.fromkeys((mode, *request.endpoints)):
+            settings = request.endpoints.get(name)
+            try:
+                network = self._core.state.network(name)
+            except NotFound:
+                if name == mode and settings is None:
+                    continue
+                raise InvalidParameter(f"network {name} not found") from None
+            if settings is None:
+                result.append(Endpoint(network_id=network.id, container_id=container_id))
+                continue
+            check_request(network, settings)
+            result.append(Endpoint(network_id=network.id, container_id=container_id, request=settings))
+        return result
+
+    async def _make_volumes(self, wanted: Sequence[Wanted], made: list[Volume]) -> tuple[MountPoint, ...]:
+        sources = {}
+        for mount in wanted:
+            if mount.type != "volume":
+                continue
+            known = mount.name in self._core.state.volumes
+            request = VolumeRequest(
+                name=mount.name, driver=mount.driver, options=mount.driver_options, labels=mount.labels
+            )
+            volume = await self._volumes.create(request, anonymous=mount.anonymous)
+            if not known:
+                made.append(volume)
+            sources[mount.name] = volume.mountpoint
+        return settled(wanted, sources)
+
+    # Starting and stopping.
+
+    async def start(self, reference: str) -> None:
+        container = self.find(reference)
+        async with self._core.locks.hold(f"container/{container.id}"):
+            container = self.find(container.id)
+            if container.state.status == "paused":
+                raise Conflict("cannot start a paused container, try unpause instead")
+            if container.state.status == "running":
+                raise NotModified(f"container {container.name} is already running")
+            if container.state.status in ("removing", "dead"):
+                raise Conflict("container is marked for removal and cannot be started")
+            await self._start(container)
+
+    async def _start(self, container: Container) -> None:
+        fresh = State(status=container.state.status, exit_code=container.state.exit_code)
+        try:
+            await self._lifecycle.start(msgspec.structs.replace(container, state=fresh))
+        except Fault:
+            current = self._core.state.containers.get(container.id)
+            if current and current.host.auto_remove:
+                await self._remove_ended(current)
+            raise
+
+    async def stop(self, reference: str, timeout: int | None, signal: str) -> None:
+        """Stop signal, then SIGKILL after ``timeout`` seconds (-1: never; None: the container's own)."""
+        container = self.find(reference)
+        number = parse_signal(signal) if signal else None
+        if not container.state.running:
+            raise NotModified(f"container {container.name} is already stopped")
+        await self._stop(container, timeout, number)
+        if container.id in self._core.state.containers:
+            self._core.events.container(container, "stop")
+
+    async def _stop(self, container: Container, timeout: int | None, signal: int | None) -> None:
+        core = self._core
+        async with core.locks.hold(f"container/{container.id}"):
+            container = self.find(container.id)
+            if container.state.status == "restarting":
+                await self._lifecycle.cancel_restart(container)
+                return
+            if not container.state.running:
+                return
+            await self._by_user(container)
+            exited = self._waiters.register(container, "next-exit")
+            number = signal or parse_signal(container.config.stop_signal or "SIGTERM")
+            if container.state.status == "paused":
+                await core.runtime.resume(container.id)
+            await core.runtime.kill(container.id, number)
+            core.events.container(container, "kill", signal=str(number))
+        if timeout is None:
+            timeout = container.config.stop_timeout
+        seconds = STOP_TIMEOUT if timeout is None else timeout
+        try:
+            async with asyncio.timeout(None if seconds < 0 else seconds):
+                await asyncio.shield(asyncio.ensure_future(exited))
+                return
+        except TimeoutError:
+            core.log.info("killing a container that did not stop in time", container=container.name)
+        core.events.container(container, "kill", signal=str(int(signals.SIGKILL)))
+        await core.runtime.kill(container.id, signals.SIGKILL)
+        await exited
+
+    async def _by_user(self, container: Container) -> None:
+        """Remember that the coming exit is wanted, so that no restart policy acts on it."""
+        state = msgspec.structs.replace(container.state, stopped_by_user=True)
+        await self._core.state.commit(msgspec.structs.replace(container, state=state))
+
+    async def restart(self, reference: str, timeout: int | None, signal: str) -> None:
+        container = self.find(reference)
+        number = parse_signal(signal) if signal else None
+        auto_remove = container.host.auto_remove
+        if container.state.running:
+            if auto_remove:  # an exit that is part of a restart removes nothing
+                await self._set_auto_remove(container.id, False)
+            await self._stop(container, timeout, number)
+        async with self._core.locks.hold(f"container/{container.id}"):
+            container = self.find(container.id)
+            if not container.state.running:
+                await self._start(container)
+        if auto_remove:
+            await self._set_auto_remove(container.id, True)
+        self._core.events.container(container, "restart")
+
+    async def _set_auto_remove(self, container_id: str, value: bool) -> None:
+        container = self.find(container_id)
+        host = msgspec.structs.replace(container.host, auto_remove=value)
+        await self._core.state.commit(msgspec.structs.replace(container, host=host))
+
+    async def kill(self, reference: str, signal: str) -> None:
+        number = parse_signal(signal or "SIGKILL")
+        container = self.find(reference)
+        async with self._core.locks.hold(f"container/{container.id}"):
+            container = self.find(container.id)
+            self._must_run(container, f"Cannot kill container: {reference}: ")
+            if container.state.status == "restarting":
+                await self._lifecycle.cancel_restart(container)
+                return
+            stop = parse_signal(container.config.stop_signal or "SIGTERM")
+            if number in (signals.SIGKILL, stop):
+                await self._by_user(container)
+            exited = self._waiters.register(container, "next-exit")
+            await self._core.runtime.kill(container.id, number)
+            self._core.events.container(container, "kill", signal=str(number))
+        if number == signals.SIGKILL:
+            await exited
+
+    async def pause(self, reference: str) -> None:
+        await self._freeze(reference, frozen=True)
+
+    async def unpause(self, reference: str) -> None:
+        await self._freeze(reference, frozen=False)
+
+    async def _freeze(self, reference: str, *, frozen: bool) -> None:
+        container = self.find(reference)
+        async with self._core.locks.hold(f"container/{container.id}"):
+            container = self.find(container.id)
+            if frozen:
+                self._must_run(container)
+                if container.state.status == "paused":
+                    raise Conflict(f"Container {container.id} is already paused")
+                await self._core.runtime.pause(container.id)
+            else:
+                if container.state.status != "paused":
+                    raise Conflict(f"Container {container.id} is not paused")
+                await self._core.runtime.resume(container.id)
+            state = msgspec.structs.replace(container.state, status="paused" if frozen else "running")
+            await self._core.state.commit(msgspec.structs.replace(container, state=state))
+        self._core.events.container(container, "pause" if frozen else "unpause")
+
+    # Streams.
+
+    def waiter(self, reference: str, condition: WaitCondition) -> Awaitable[Exit]:
+        return self._waiters.register(self.find(reference), condition)
+
+    async def attach(self, reference: str) -> Streams:
+        """Streams of the process; of one that has not started, from its start on."""
+        container = self.find(reference)
+        if container.state.status == "paused":
+            raise Conflict(f"container {container.id} is paused, unpause the container before attach")
+        if container.state.status == "restarting":
+            raise Conflict(f"container {container.id} is restarting, wait until the container is running")
+        if not container.state.running:
+            return self._lifecycle.pending_streams(container.id)
+        return await self._core.runtime.attach(container.id)
+
+    def logs(
+        self,
+        reference: str,
+        *,
+        stdout: bool,
+        stderr: bool,
+        since: int,
+        until: int,
+        tail: int,
+        follow: bool,
+    ) -> AsyncIterator[LogLine]:
+        container = self.find(reference)
+        if container.host.log_config.type == "none":
+            raise InvalidParameter("configured logging driver does not support reading")
+        return self._core.runtime.logs(
+            container.id,
+            stdout=stdout,
+            stderr=stderr,
+            since=since,
+            until=until,
+            tail=tail,
+            follow=follow and container.state.running,
+        )
+
+    async def resize(self, reference: str, height: int, width: int) -> None:
+        container = self.find(reference)
+        self._must_run(container)
+        await self._core.runtime.resize(container.id, height, width)
+        self._core.events.container(container, "resize", height=str(height), width=str(width))
+
+    def _must_run(self, container: Container, prefix: str = "") -> None:
+        if not container.state.running:
+            raise Conflict(f"{prefix}container {container.id} is not running")
+
+    # Renaming and removing.
+
+    async def rename(self, reference: str, name: str) -> None:
+        container = self.find(reference)
+        new = admission.check_name(name) if name else ""
+        if not new:
+            raise InvalidParameter("Neither old nor new names may be empty")
+        async with self._core.locks.hold(f"container/{container.id}"):
+            container = self.find(container.id)
+            if new == container.name:
+                raise InvalidParameter("Renaming a container with the same name as its current name")
+            self._check_free(new)
+            renamed = msgspec.structs.replace(container, name=new)
+            await self._core.state.commit(renamed)
+            await self._lifecycle.publish(renamed)
+        self._core.events.container(renamed, "rename", oldName=f"/{container.name}")
+
+    async def remove(self, reference: str, *, volumes: bool, force: bool, link: bool) -> None:
+        container = self.find(reference)
+        if link:
+            raise NotFound(
+                f"Cannot get parent / for name {reference}: links on the default bridge are not used"
+            )
+        if container.state.running and not force:
+            action = "Unpause and then stop" if container.state.status == "paused" else "Stop"
+            raise Conflict(
+                f'cannot remove container "{container.name}": container is '
+                f"{container.state.status}: {action.lower()} the container before removing or force remove"
+            )
+        if container.state.running:
+            await self._stop(container, 0, signals.SIGKILL)
+        async with self._core.locks.hold(f"container/{container.id}"):
+            current = self._core.state.containers.get(container.id)
+            if current is None:  # removed by its own --rm
+                return
+            if current.state.running:
+                raise Conflict(f'cannot remove container "{container.name}": it was started again')
+            await self._remove(current, volumes=volumes)
+
+    async def _remove_ended(self, container: Container) -> None:
+        """``--rm``: the container and its anonymous volumes; the caller holds the lock."""
+        await self._remove(container, volumes=True)
+
+    async def _remove(self, container: Container, *, volumes: bool) -> None:
+        core = self._core
+        endpoints = core.state.endpoints_of(container.id)
+        await core.state.commit(delete=[container, *endpoints])
+        await core.runtime.forget(container.id)
+        await core.images.discard(container.id)
+        await asyncio.to_thread(core.files.remove, container.id)
+        self._lifecycle.health.forget(container.id)
+        core.events.container(container, "destroy")
+        self._waiters.removed(
+            container.id, Exit(code=container.state.exit_code, finished=container.state.finished)
+        )
+        if volumes:
+            await self._remove_volumes(container)
+
+    async def _remove_volumes(self, container: Container) -> None:
+        for mount in container.mounts:
+            volume = self._core.state.volumes.get(mount.name)
+            if volume and volume.anonymous and not self._volumes.users(volume.name):
+                await self._volumes.remove(volume.name, force=True)
+
+    async def prune(self, which: PruneFilter) -> tuple[Sequence[str], int]:
+        """Remove stopped containers; their ids and the bytes freed."""
+        removed, freed = [], 0
+        for container in self.all():
+            if container.state.running or not which.admits(container.config.labels, container.created):
+                continue
+            size = await self.writable_size(container.id)
+            try:
+                await self.remove(container.id, volumes=False, force=False, link=False)
+            except (Conflict, NotFound):  # started, or removed by someone else, meanwhile
+                continue
+            removed.append(container.id)
+            freed += size
+        return removed, freed
+
+    # Images from containers.
+
+    async def export(self, reference: str) -> AsyncIterator[bytes]:
+        """The container's file system as a tar stream."""
+        container = self.find(reference)
+        async with self._lifecycle.mounted(container) as root:
+            async for chunk in self._core.images.export(root):
+                yield chunk
+
+    async def commit(
+        self,
+        reference: str,
+        *,
+        config: Config | None,
+        changes: Sequence[str],
+        repository: str,
+        tag: str,
+        comment: str,
+        author: str,
+        pause: bool,
+    ) -> str:
+        """A new image from the container's changes; returns its id."""
+        container = self.find(reference)
+        async with self._core.locks.hold(f"container/{container.id}"):
+            container = self.find(container.id)
+            freeze = pause and container.state.status == "running"
+            if freeze:
+                await self._core.runtime.pause(container.id)
+            try:
+                image = await self._core.images.commit(
+                    container,
+                    self._committed(container, config),
+                    changes=changes,
+                    repository=repository,
+                    tag=tag,
+                    comment=comment,
+                    author=author,
+                )
+            finally:
+                if freeze:
+                    await self._core.runtime.resume(container.id)
+        self._core.events.container(container, "commit", comment=comment, imageID=image.id)
+        return image.id
+
+    def _committed(self, container: Container, asked: Config | None) -> Config:
+        """The image's configuration: the container's, under what the request gives."""
+        if asked is None:
+            return container.config
+        given: Mapping[str, object] = {
+            name: value
+            for name in Config.__struct_fields__
+            if (value := getattr(asked, name)) and name not in ("env", "labels")
+        }
+        merged = msgspec.structs.replace(container.config, **given)
+        return msgspec.structs.replace(
+            merged,
+            env=environment(asked.env, container.config.env),
+            labels={**container.config.labels, **asked.labels},
+        )

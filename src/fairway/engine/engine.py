@@ -1,0 +1,54 @@
+"""The engine: all verbs over one state, and its own start and stop."""
+
+from fairway.engine.attachments import Attachments
+from fairway.engine.containers import Containers
+from fairway.engine.core import Core
+from fairway.engine.events import Events
+from fairway.engine.execs import Execs
+from fairway.engine.images import ImageVerbs
+from fairway.engine.lifecycle import Lifecycle
+from fairway.engine.naming import Naming
+from fairway.engine.networks import Networks
+from fairway.engine.restore import Restore
+from fairway.engine.volumes import Volumes
+from fairway.engine.waiters import Waiters
+
+
+class Engine:
+    """Groups of verbs by noun. All of it belongs to one event loop."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        attachments, waiters = Attachments(core), Waiters()
+        self._naming = Naming(core)
+        self.events: Events = core.events
+        self.networks = Networks(core, attachments, self._naming)
+        self.volumes = Volumes(core)
+        self.images = ImageVerbs(core)
+        self.execs = Execs(core)
+        self._lifecycle = Lifecycle(core, attachments, self._naming, self.networks, waiters)
+        self.containers = Containers(core, self._lifecycle, self.volumes, waiters)
+        self._restore = Restore(core, self._lifecycle, self._naming)
+
+    async def start(self) -> None:
+        """From the store to a kernel that agrees with it; afterwards requests can be served."""
+        core = self._core
+        core.state.load()
+        if "id" not in core.state.meta:
+            await core.state.remember("id", core.identity.id().encode())
+        await self._restore.roll_back()
+        self._restore.reserve()
+        await self._restore.reconcile()
+        await self.networks.ensure_predefined()
+        await self._restore.resume()
+
+    @property
+    def id(self) -> str:
+        """The daemon's identity, made at its first start."""
+        return self._core.state.meta["id"].decode()
+
+    async def close(self) -> None:
+        """Stop looking; containers, their networks and names go on."""
+        await self._lifecycle.close()
+        await self.execs.close()
+        self._core.state.close()

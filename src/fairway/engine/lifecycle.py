@@ -1,0 +1,444 @@
+"""A container's life from start to exit: sandbox, process, names, and everything taken back afterwards.
+
+    start    reserve endpoints → commit → kernel: mount, namespace, links, routes, resolver → files
+             → names → runtime creates → attach → runtime starts → commit "running"
+    exit     commit "exited", endpoints idle → kernel withdraws → names → restart policy, auto-remove
+
+All of it runs under the container's lock. A start that fails anywhere is taken back wholly.
+"""
+
+import asyncio
+import re
+import signal as signals
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+
+import msgspec
+
+from fairway.engine.attachments import Attachments, check_request
+from fairway.engine.core import Core
+from fairway.engine.files import hosts
+from fairway.engine.health import HealthMonitor
+from fairway.engine.names import hosts_lines
+from fairway.engine.naming import Naming
+from fairway.engine.networks import Networks
+from fairway.engine.state import Stored
+from fairway.engine.streams import PendingStreams
+from fairway.engine.waiters import Waiters
+from fairway.model.container import Container, Exit, State
+from fairway.model.errors import Conflict, Fault, InvalidParameter, NotFound
+from fairway.model.network import Endpoint, Network, Sandbox
+from fairway.model.process import Launch
+from fairway.plan import Fact, Overlay, establish, withdraw
+
+RESTART_DELAY = 0.1
+RESTART_DELAY_MAX = 60.0
+RESTART_RESET = 10.0
+"""A container that ran this long (s) restarts without delay again (Docker's restart manager)."""
+
+
+class Lifecycle:
+    """Starts containers and sees to it when they end."""
+
+    def __init__(
+        self, core: Core, attachments: Attachments, naming: Naming, networks: Networks, waiters: Waiters
+    ) -> None:
+        self._core = core
+        self._attachments = attachments
+        self._naming = naming
+        self._networks = networks
+        self._waiters = waiters
+        self._pending: dict[str, list[PendingStreams]] = {}
+        self._tasks: dict[str, set[asyncio.Task[None]]] = {}
+        self._overlays: dict[str, Overlay] = {}
+        self.health = HealthMonitor(core)
+        self.auto_remove: Callable[[Container], Awaitable[None]] | None = None
+
+    # Starting.
+
+    def pending_streams(self, container_id: str) -> PendingStreams:
+        """Streams for a container that has not started."""
+        streams = PendingStreams()
+        self._pending.setdefault(container_id, []).append(streams)
+        return streams
+
+    async def start(self, container: Container) -> None:
+        """Start it; the caller holds its lock. On failure it is as before, but for its error text."""
+        try:
+            await self._start(container)
+        except Fault as e:
+            await self._failed(container, e)
+            raise
+
+    async def _start(self, container: Container) -> None:
+        core, state = self._core, self._core.state
+        peer = self._peer(container)
+        container = await self._enter_networks(container)
+        sandbox = state.sandboxes.get(container.sandbox)
+        overlay = await self.overlay(container)
+        facts: tuple[Fact, ...] = (overlay,)
+        try:
+            if sandbox:
+                facts = (overlay, *self._attachments.sandbox_facts(container, sandbox))
+                await self._naming.publish(container)
+            await core.kernel.apply(establish(facts))
+            files = await asyncio.to_thread(self._files, container, peer)
+            await asyncio.to_thread(self._populate, container, overlay.target)
+            launch = Launch(
+                container=container,
+                rootfs=overlay.target,
+                namespace=self._namespace(container, peer, sandbox),
+                hostname=self._hostname(container, peer),
+                files=files,
+                joins=self._joins(container),
+            )
+            pid = await core.runtime.create(launch)
+            try:
+                await self._bind_streams(container)
+                await core.runtime.start(container.id)
+            except BaseException:
+                await core.runtime.kill(container.id, signals.SIGKILL)
+                await core.runtime.delete(container.id)
+                raise
+        except BaseException:
+            await self._withdraw(facts, container)
+            await self._leave_networks(container)
+            raise
+        running = State(
+            status="running", pid=pid, started=core.clock.now(), restart_count=container.state.restart_count
+        )
+        container = msgspec.structs.replace(container, state=running)
+        await state.commit(container, end=container)
+        for network, _ in state.attachments(container.id):
+            core.events.network(network, "connect", container.id)
+        core.events.container(container, "start")
+        self.watch(container)
+
+    async def _enter_networks(self, container: Container) -> Container:
+        """Reserve sandbox and endpoints and commit them, marked as being under way."""
+        core, mode = self._core, container.host.network_mode
+        if mode.startswith("container:"):
+            await core.state.commit(container, begin=container)
+            return container
+        self._ensure_endpoint(container, mode)
+        sandbox = None
+        if mode != "host":
+            sandbox_id = core.identity.id()
+            sandbox = Sandbox(id=sandbox_id, key=f"{core.settings.exec_root}/netns/{sandbox_id[:12]}")
+            container = msgspec.structs.replace(container, sandbox=sandbox_id)
+        reserved: list[Endpoint] = []
+        try:
+            for network, endpoint in self._in_order(container, mode):
+                check_request(network, endpoint.request)
+                new = self._attachments.reserve(network, container, endpoint)
+                reserved.append(new)
+                core.state.place(new)
+            things: list[Stored] = [container, *reserved, *([sandbox] if sandbox else [])]
+            await core.state.commit(*things, begin=container)
+        except BaseException:
+            for endpoint in reserved:
+                core.state.place(self._attachments.release(endpoint))
+            raise
+        return container
+
+    def _ensure_endpoint(self, container: Container, mode: str) -> None:
+        """The network of the container's mode may have been made after the container."""
+        network = self._core.state.network(mode)
+        if network.config_only:
+            raise InvalidParameter(f"network {mode} only holds settings: it cannot be used by containers")
+        attached = self._core.state.endpoints_of(container.id)
+        if not attached:
+            self._core.state.place(Endpoint(network_id=network.id, container_id=container.id))
+        for endpoint in attached:
+            if endpoint.network_id not in self._core.state.networks:
+                raise NotFound(
+                    f"failed to set up container networking: network {endpoint.network_id} not found"
+                )
+
+    def _in_order(self, container: Container, mode: str) -> list[tuple[Network, Endpoint]]:
+        """The network of the mode first, so that it becomes eth0; then by name."""
+        pairs = self._core.state.attachments(container.id)
+        return sorted(pairs, key=lambda pair: (mode not in (pair[0].name, pair[0].id), pair[0].name))
+
+    def _peer(self, container: Container) -> Container | None:
+        """The container whose network this one shares."""
+        mode = container.host.network_mode
+        if not mode.startswith("container:"):
+            return None
+        peer = self._core.state.container(mode.removeprefix("container:"))
+        if not peer.state.running:
+            raise Conflict(f"cannot join network namespace of a non running container: {peer.id}")
+        return peer
+
+    def _namespace(self, container: Container, peer: Container | None, sandbox: Sandbox | None) -> str:
+        if peer:
+            owner = self._core.state.sandboxes.get(peer.sandbox)
+            return owner.key if owner else ""
+        return sandbox.key if sandbox else ""
+
+    def _hostname(self, container: Container, peer: Container | None) -> str:
+        if peer:
+            return self._hostname(peer, self._peer(peer))
+        if container.config.hostname:
+            return container.config.hostname
+        shared = container.host.network_mode == "host" or container.host.uts_mode == "host"
+        return self._core.files.hostname() if shared else container.id[:12]
+
+    def _joins(self, container: Container) -> dict[str, int]:
+        joins = {}
+        for kind, mode in (("pid", container.host.pid_mode), ("ipc", container.host.ipc_mode)):
+            if mode.startswith("container:"):
+                peer = self._core.state.container(mode.removeprefix("container:"))
+                if not peer.state.running:
+                    raise Conflict(
+                        f"cannot join {kind.upper()} namespace of a non running container: {peer.id}"
+                    )
+                joins[kind] = peer.state.pid
+        return joins
+
+    async def overlay(self, container: Container) -> Overlay:
+        """The container's root file system as a fact; its directories exist afterwards."""
+        root = await self._core.images.prepare(container.id, container.image)
+        overlay = Overlay(target=root.target, lower=root.lower, upper=root.upper, work=root.work)
+        self._overlays[container.id] = overlay
+        return overlay
+
+    def _files(self, container: Container, peer: Container | None) -> dict[str, str]:
+        """Write hosts, hostname and resolv.conf, or share the peer's; path inside → path on the host."""
+        core, owner = self._core, peer or container
+        if not peer:
+            hostname = self._hostname(container, None)
+            own = hosts_lines(core.state, container, hostname)
+            extra = [self._host_gateway(container, entry) for entry in container.host.extra_hosts]
+            host_mode = container.host.network_mode == "host"
+            text = core.files.hosts() if host_mode and not extra else hosts(extra, own)
+            core.files.write(container.id, "hosts", text)
+            core.files.write(container.id, "hostname", hostname + "\n")
+            self._networks.write_resolv_conf(container)
+        while owner.host.network_mode.startswith("container:"):
+            owner = core.state.container(owner.host.network_mode.removeprefix("container:"))
+        return {
+            f"/etc/{name}": core.files.path(owner.id, name) for name in ("hosts", "hostname", "resolv.conf")
+        }
+
+    def _host_gateway(self, container: Container, entry: str) -> str:
+        """``name:host-gateway`` means the host as seen from the container's first network."""
+        name, _, address = entry.partition(":")
+        if address != "host-gateway":
+            return entry
+        for _, endpoint in self._core.state.attachments(container.id):
+            if endpoint.gateways:
+                return f"{name}:{endpoint.gateways[0]}"
+        bridge = self._core.state.network_named("bridge")
+        gateway = next((p.gateway for p in bridge.pools if p.gateway), None) if bridge else None
+        if gateway is None:
+            raise InvalidParameter("unable to derive the IP value for host-gateway")
+        return f"{name}:{gateway}"
+
+    def _populate(self, container: Container, rootfs: str) -> None:
+        for mount in container.mounts:
+            if mount.type == "volume" and mount.copy_up:
+                self._core.files.populate(mount.source, rootfs, mount.destination)
+            if mount.type == "bind" and self._core.files.is_directory(mount.source) is None:
+                self._core.files.make_directory(mount.source)
+
+    async def _bind_streams(self, container: Container) -> None:
+        for streams in self._pending.pop(container.id, ()):
+            await streams.bind(await self._core.runtime.attach(container.id))
+
+    async def _failed(self, container: Container, fault: Fault) -> None:
+        """Keep the reason where inspect shows it; exit codes as Docker sets them."""
+        for streams in self._pending.pop(container.id, ()):
+            streams.abandon()
+        code = 128
+        if re.search(r"executable file not found|no such file or directory", fault.message):
+            code = 127
+        elif "permission denied" in fault.message:
+            code = 126
+        current = self._core.state.containers.get(container.id)
+        if current is None:
+            return
+        state = msgspec.structs.replace(current.state, exit_code=code, error=fault.message)
+        if state.status != "created":
+            state = msgspec.structs.replace(state, status="exited", pid=0)
+        failed = msgspec.structs.replace(current, state=state, sandbox="")
+        await self._core.state.commit(failed, end=failed)
+        self._waiters.exited(container.id, Exit(code=code, finished=self._core.clock.now()))
+
+    # Ending.
+
+    def watch(self, container: Container) -> None:
+        """See to the container's exit, whenever it comes."""
+        self._spawn(container.id, self._watch(container.id))
+        self.health.start(container)
+
+    async def _watch(self, container_id: str) -> None:
+        exit_ = await self._core.runtime.wait(container_id)
+        async with self._core.locks.hold(f"container/{container_id}"):
+            container = self._core.state.containers.get(container_id)
+            if container and container.state.running:
+                await self.ended(container, exit_)
+
+    async def ended(self, container: Container, exit_: Exit) -> None:
+        """Take everything back after the process has ended; the caller holds the lock."""
+        core = self._core
+        self.health.stop(container.id)
+        await core.runtime.delete(container.id)
+        sandbox = core.state.sandboxes.get(container.sandbox)
+        attachments = core.state.attachments(container.id)
+        facts = self.facts(container)
+        old = container.state
+        restart = self._restart_delay(container, exit_)
+        state = State(
+            status="restarting" if restart is not None else "exited",
+            exit_code=exit_.code,
+            oom_killed=exit_.oom_killed,
+            started=old.started,
+            finished=exit_.finished,
+            restart_count=old.restart_count + (restart is not None),
+            stopped_by_user=old.stopped_by_user,
+        )
+        container = msgspec.structs.replace(container, state=state, sandbox="")
+        idle = [msgspec.structs.replace(e, id="", addresses=(), previous=e.addresses) for _, e in attachments]
+        await core.state.commit(container, *idle, delete=[sandbox] if sandbox else [])
+        for fault in await core.kernel.withdraw(withdraw(facts)):
+            core.log.warning("after a container's exit", container=container.name, error=fault.message)
+        for _, endpoint in attachments:
+            core.state.place(self._attachments.release(endpoint))
+        if sandbox:
+            await self._naming.publish(container)
+            await self._naming.withdraw(sandbox.id)
+        if exit_.oom_killed:
+            core.events.container(container, "oom")
+        duration = (exit_.finished - old.started) // 1_000_000_000
+        core.events.container(container, "die", execDuration=str(max(0, duration)), exitCode=str(exit_.code))
+        for network, _ in attachments:
+            core.events.network(network, "disconnect", container.id)
+        self._waiters.exited(container.id, exit_)
+        if restart is not None:
+            self._spawn(container.id, self._restart_later(container.id, restart))
+        elif container.host.auto_remove and self.auto_remove:
+            await self.auto_remove(container)
+
+    def facts(self, container: Container) -> tuple[Fact, ...]:
+        """Everything that shall hold in the kernel while this container runs."""
+        sandbox = self._core.state.sandboxes.get(container.sandbox)
+        network = self._attachments.sandbox_facts(container, sandbox) if sandbox else ()
+        return (self._overlays[container.id], *network)
+
+    def _restart_delay(self, container: Container, exit_: Exit) -> float | None:
+        """Seconds until the restart that the policy wants, None for none."""
+        policy, state = container.host.restart_policy, container.state
+        if state.stopped_by_user:
+            return None
+        wanted = policy.name in ("always", "unless-stopped") or (
+            policy.name == "on-failure"
+            and exit_.code != 0
+            and (not policy.maximum_retry_count or state.restart_count < policy.maximum_retry_count)
+        )
+        if not wanted:
+            return None
+        if exit_.finished - state.started > RESTART_RESET * 1e9:
+            return RESTART_DELAY
+        return float(min(RESTART_DELAY * 2**state.restart_count, RESTART_DELAY_MAX))
+
+    async def _restart_later(self, container_id: str, delay: float) -> None:
+        await self._core.clock.sleep(delay)
+        async with self._core.locks.hold(f"container/{container_id}"):
+            container = self._core.state.containers.get(container_id)
+            if container is None or container.state.status != "restarting":
+                return
+            try:
+                await self.start(container)
+            except Fault as e:
+                self._core.log.warning(
+                    "cannot restart a container", container=container.name, error=e.message
+                )
+
+    async def cancel_restart(self, container: Container) -> Container:
+        """A stop while waiting for a restart: it stays exited. The caller holds the lock."""
+        state = msgspec.structs.replace(container.state, status="exited", stopped_by_user=True)
+        container = msgspec.structs.replace(container, state=state)
+        await self._core.state.commit(container)
+        return container
+
+    async def _leave_networks(self, container: Container) -> None:
+        core = self._core
+        sandbox = core.state.sandboxes.get(container.sandbox)
+        attachments = [(n, e) for n, e in core.state.attachments(container.id) if e.id]
+        idle = [self._attachments.release(e) for _, e in attachments]
+        await core.state.commit(*idle, delete=[sandbox] if sandbox else [])
+        if sandbox:
+            await self._naming.publish(container)
+            await self._naming.withdraw(sandbox.id)
+
+    async def _withdraw(self, facts: Sequence[Fact], container: Container) -> None:
+        for fault in await self._core.kernel.withdraw(withdraw(facts)):
+            self._core.log.warning("after a failed start", container=container.name, error=fault.message)
+
+    async def publish(self, container: Container) -> None:
+        """The container goes by another name now."""
+        if container.sandbox:
+            await self._naming.publish(container)
+
+    @asynccontextmanager
+    async def mounted(self, container: Container) -> AsyncIterator[str]:
+        """The container's root file system, mounted while the context lasts."""
+        overlay = await self.overlay(container)
+        async with self._core.locks.hold(f"container/{container.id}"):
+            if not self._core.state.containers[container.id].state.running:
+                await self._core.kernel.apply(establish([overlay]))
+            try:
+                yield overlay.target
+            finally:
+                if not self._core.state.containers[container.id].state.running:
+                    await self._withdraw([overlay], container)
+
+    # Tasks.
+
+    def _spawn(self, container_id: str, work: Awaitable[None]) -> None:
+        async def guarded() -> None:
+            try:
+                await work
+            except Fault as e:
+                self._core.log.error(
+                    "while looking after a container", container=container_id, error=e.message
+                )
+
+        task = asyncio.get_running_loop().create_task(guarded(), name=f"container {container_id[:12]}")
+        tasks = self._tasks.setdefault(container_id, set())
+        tasks.add(task)
+
+        def finished(ended: asyncio.Task[None]) -> None:
+            tasks.discard(ended)
+            if not tasks and self._tasks.get(container_id) is tasks:
+                del self._tasks[container_id]
+            if not ended.cancelled() and ended.exception():
+                self._core.log.error("unexpected", container=container_id, exc_info=ended.exception())
+
+        task.add_done_callback(finished)
+
+    async def close(self) -> None:
+        """Stop looking after containers; they go on."""
+        await self.health.close()
+        tasks = [t for group in self._tasks.values() for t in group]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def parse_signal(text: str) -> int:
+    """``SIGTERM``, ``TERM``, ``15`` → 15. Raises InvalidParameter with Docker's text."""
+    name = text.upper().removeprefix("SIG")
+    if name.isdigit():
+        number = int(name)
+        if 0 < number <= 64:
+            return number
+    elif f"SIG{name}" in signals.Signals.__members__:
+        return signals.Signals[f"SIG{name}"].value
+    elif realtime := re.fullmatch(r"RTM(IN|AX)([+-]\d+)?", name):
+        base = 34 if realtime[1] == "IN" else 64
+        number = base + int(realtime[2] or 0)
+        if 34 <= number <= 64:
+            return number
+    raise InvalidParameter(f"invalid signal: {text}")

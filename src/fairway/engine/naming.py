@@ -1,0 +1,60 @@
+"""Keeping the resolver's tables in step with the state."""
+
+from collections.abc import Iterable
+
+from fairway.engine.core import Core
+from fairway.engine.names import network_names, resolves, zone
+from fairway.model.container import Container
+from fairway.model.dns import Zone
+from fairway.model.errors import Fault
+from fairway.model.network import Network
+
+
+class Naming:
+    """Publishes what changed: the tables of the networks concerned, and the zones that need it."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    async def publish(self, container: Container, networks: Iterable[Network] = ()) -> None:
+        """After a change of the container's attachments; ``networks`` are those it has just left."""
+        state = self._core.state
+        concerned = {n.id: n for n in networks if resolves(n) and n.id in state.networks}
+        concerned |= {n.id: n for n, _ in state.attachments(container.id) if resolves(n)}
+        zones = []
+        own = zone(state, container, self._core.settings.dns) if container.sandbox else None
+        if own:
+            zones.append(own)
+        zones += self._linked(container, concerned.values())
+        if concerned or zones:
+            await self._core.resolver.publish([network_names(state, n) for n in concerned.values()], zones)
+
+    async def publish_all(self) -> None:
+        """Everything at once, for a resolver that knows nothing yet."""
+        state = self._core.state
+        zones = [
+            z
+            for c in state.containers.values()
+            if c.sandbox and c.state.running and (z := zone(state, c, self._core.settings.dns))
+        ]
+        await self._core.resolver.publish(
+            [network_names(state, n) for n in state.networks.values() if resolves(n)], zones
+        )
+
+    async def withdraw(self, sandbox: str) -> None:
+        try:
+            await self._core.resolver.withdraw(sandbox)
+        except Fault as e:
+            self._core.log.warning("the resolver did not take a withdrawal", sandbox=sandbox, error=e.message)
+
+    def _linked(self, changed: Container, networks: Iterable[Network]) -> list[Zone]:
+        """Zones of running peers that link to the container: their private names may have changed."""
+        state, result = self._core.state, list[Zone]()
+        for network in networks:
+            for peer, endpoint in state.members(network.id):
+                links = {link.partition(":")[0].removeprefix("/") for link in endpoint.request.links}
+                if peer.id != changed.id and peer.sandbox and links & {changed.name, changed.id}:
+                    renewed = zone(state, peer, self._core.settings.dns)
+                    if renewed:
+                        result.append(renewed)
+        return result

@@ -1,0 +1,393 @@
+"""The verbs of networks: create, remove, connect, disconnect, prune."""
+
+import re
+from collections.abc import Sequence
+
+import msgspec
+
+from fairway.drivers import find
+from fairway.engine.attachments import Attachments, check_request, families
+from fairway.engine.core import Core
+from fairway.engine.files import resolv_conf
+from fairway.engine.names import resolves
+from fairway.engine.naming import Naming
+from fairway.model.address import Cidr
+from fairway.model.container import Container
+from fairway.model.errors import Conflict, Fault, Forbidden, InvalidParameter, NotFound
+from fairway.model.network import BridgeOptions, Endpoint, EndpointRequest, Network, Pool, Sandbox
+from fairway.model.request import NetworkRequest, PoolRequest, PruneFilter
+from fairway.plan import Fact, Plan, Resolver, difference, establish, withdraw
+
+PREDEFINED = ("bridge", "host", "none")
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
+_DEFAULT_BRIDGE_OPTIONS = {
+    "com.docker.network.bridge.default_bridge": "true",
+    "com.docker.network.bridge.enable_icc": "true",
+    "com.docker.network.bridge.enable_ip_masquerade": "true",
+    "com.docker.network.bridge.host_binding_ipv4": "0.0.0.0",
+}
+
+
+class Networks:
+    def __init__(self, core: Core, attachments: Attachments, naming: Naming) -> None:
+        self._core = core
+        self._attachments = attachments
+        self._naming = naming
+
+    # Looking.
+
+    def all(self) -> Sequence[Network]:
+        return sorted(self._core.state.networks.values(), key=lambda n: n.name)
+
+    def find(self, reference: str) -> Network:
+        return self._core.state.network(reference)
+
+    def attached(self, network_id: str) -> Sequence[tuple[Container, Endpoint]]:
+        """Members with an endpoint now, i.e. of running containers."""
+        return [(c, e) for c, e in self._core.state.members(network_id) if e.id]
+
+    def in_use(self, network_id: str) -> bool:
+        return bool(self.attached(network_id))
+
+    # Creating and removing.
+
+    async def create(self, request: NetworkRequest) -> tuple[Network, str]:
+        """A new network, there in the kernel when this returns; the second part is a warning or empty."""
+        driver = find(request.driver)
+        self._check(request)
+        if driver.single:
+            raise Forbidden(f'only one instance of "{request.driver}" network is allowed')
+        request = self._with_configuration(request)
+        occupied = await self._core.kernel.occupied()
+        if self._core.state.network_named(request.name):
+            raise Conflict(f"network with name {request.name} already exists")
+        network = self._build(request, occupied)
+        await self._establish(network)
+        return network, ""
+
+    async def ensure_predefined(self) -> None:
+        """The three networks every engine starts with (R47); made at the first start, then kept."""
+        for name, driver in (("bridge", "bridge"), ("host", "host"), ("none", "null")):
+            if self._core.state.network_named(name):
+                continue
+            request = NetworkRequest(name=name, driver=driver)
+            if name == "bridge":
+                bridge = await self._default_bridge_name()
+                options = {**_DEFAULT_BRIDGE_OPTIONS, "com.docker.network.bridge.name": bridge}
+                options["com.docker.network.driver.mtu"] = str(self._core.settings.mtu)
+                request = NetworkRequest(name=name, options=options)
+            await self._establish(self._build(request, await self._core.kernel.occupied()))
+
+    async def remove(self, reference: str) -> None:
+        network = self.find(reference)
+        if network.name in PREDEFINED:
+            raise Forbidden(f"{network.name} is a pre-defined network and cannot be removed")
+        async with self._core.locks.hold(f"network/{network.id}"):
+            network = self.find(network.id)
+            active = [f'name:"{c.name}" id:"{e.id[:12]}"' for c, e in self.attached(network.id)]
+            if active:
+                raise Forbidden(
+                    f"error while removing network: network {network.name} has active endpoints "
+                    f"({', '.join(active)})"
+                )
+            users = [n.name for n in self.all() if n.config_from == network.name]
+            if network.config_only and users:
+                raise Forbidden(f"configuration network {network.name!r} is in use by {', '.join(users)}")
+            stale = [e for _, e in self._core.state.members(network.id)]
+            await self._core.state.commit(delete=[network, *stale])
+            for fault in await self._core.kernel.withdraw(withdraw(find(network.driver).network(network))):
+                self._core.log.warning("while removing a network", network=network.name, error=fault.message)
+            self._core.ipam.remove(network.id)
+        self._core.events.network(network, "destroy")
+
+    async def prune(self, which: PruneFilter) -> Sequence[str]:
+        """Remove networks that no running container uses; returns their names."""
+        removed = []
+        for network in self.all():
+            if network.name in PREDEFINED or self.in_use(network.id):
+                continue
+            if not which.admits(network.labels, network.created):
+                continue
+            try:
+                await self.remove(network.id)
+            except (Forbidden, NotFound):  # taken into use, or removed by someone else, meanwhile
+                continue
+            removed.append(network.name)
+        return removed
+
+    async def _establish(self, network: Network) -> None:
+        state = self._core.state
+        async with self._core.locks.hold(f"network/{network.id}"):
+            self._core.ipam.add(network)
+            try:
+                await state.commit(network, begin=network)
+            except BaseException:
+                self._core.ipam.remove(network.id)
+                raise
+            try:
+                await self._core.kernel.apply(establish(find(network.driver).network(network)))
+                await state.commit(end=network)
+            except BaseException:
+                self._core.ipam.remove(network.id)
+                await state.commit(delete=[network], end=network)
+                raise
+        self._core.events.network(network, "create")
+
+    def _check(self, request: NetworkRequest) -> None:
+        if not request.name or request.name.isspace():
+            raise InvalidParameter("invalid network name: name is empty")
+        if not _NAME.fullmatch(request.name):
+            raise InvalidParameter(
+                f"invalid network name ({request.name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
+            )
+        if request.name in (*PREDEFINED, "default", "container"):
+            if self._core.state.network_named(request.name):
+                raise Conflict(f"network with name {request.name} already exists")
+            raise Forbidden(f"operation is not permitted on predefined {request.name} network")
+        if request.ingress or request.scope == "swarm":
+            raise Forbidden("This node is not a swarm manager: only a manager makes networks of scope swarm")
+        if request.scope not in ("", "local"):
+            raise InvalidParameter(f"invalid scope {request.scope!r}: use local")
+        if request.ipam_driver not in ("", "default"):
+            raise NotFound(
+                f"could not find plugin {request.ipam_driver} in v1 plugin registry: "
+                f'plugin "{request.ipam_driver}" not found'
+            )
+        if request.ipv4 is False and request.ipv6 is not True:
+            raise InvalidParameter("IPv4 or IPv6 must be enabled")
+        if request.config_only and request.config_from:
+            raise InvalidParameter("a configuration network cannot depend on another one")
+
+    def _with_configuration(self, request: NetworkRequest) -> NetworkRequest:
+        """Fill in from the ``--config-only`` network that the request names (API ``ConfigFrom``)."""
+        if not request.config_from:
+            return request
+        source = self._core.state.network_named(request.config_from)
+        if source is None or not source.config_only:
+            raise NotFound(f"configuration network {request.config_from!r} not found")
+        if request.pools or request.options or request.labels or request.ipv6 is not None or request.internal:
+            raise Forbidden(
+                "user supplied configuration conflicts with the one of the configuration network "
+                f"{request.config_from!r}: leave out subnets, options, labels, --ipv6 and --internal"
+            )
+        return msgspec.structs.replace(
+            request,
+            ipv4=source.ipv4,
+            ipv6=source.ipv6,
+            internal=source.internal,
+            pools=tuple(
+                PoolRequest(subnet=p.subnet, ip_range=p.ip_range, gateway=p.gateway, auxiliary=p.auxiliary)
+                for p in source.pools
+            ),
+            ipam_options=source.ipam_options,
+            options=source.options,
+            labels=source.labels,
+        )
+
+    def _build(self, request: NetworkRequest, occupied: Sequence[Cidr]) -> Network:
+        """Choose what the request leaves open. Synchronous, so that the choice holds until committed."""
+        network_id = self._core.identity.id()
+        ipv4, ipv6 = request.ipv4 is not False, bool(request.ipv6)
+        network = Network(
+            id=network_id,
+            name=request.name,
+            driver=request.driver,
+            created=self._core.clock.now(),
+            internal=request.internal,
+            attachable=request.attachable,
+            ipv4=ipv4,
+            ipv6=ipv6,
+            config_from=request.config_from,
+            ipam_options=request.ipam_options,
+            static=any(p.subnet for p in request.pools),
+            options=request.options,
+            labels=request.labels,
+        )
+        if request.config_only:
+            return msgspec.structs.replace(
+                network, driver="null", config_only=True, pools=_as_given(request.pools)
+            )
+        driver = find(request.driver)
+        settings = driver.options(request, network_id, self._core.settings.mtu)
+        if settings:
+            self._check_bridge(settings)
+        pools: tuple[Pool, ...] = ()
+        if driver.interfaces:
+            pools = self._core.ipam.plan_pools(request.pools, families(network), occupied)
+        return msgspec.structs.replace(network, pools=pools, bridge=settings)
+
+    def _check_bridge(self, settings: BridgeOptions) -> None:
+        for other in self._core.state.networks.values():
+            if other.bridge and other.bridge.bridge == settings.bridge:
+                raise Forbidden(
+                    f"conflicts with network {other.id} ({other.name}): "
+                    f"networks have same bridge name {settings.bridge}"
+                )
+
+    async def _default_bridge_name(self) -> str:
+        interfaces = await self._core.kernel.interfaces()
+        if interfaces.get("docker0", True):
+            return "docker0"
+        self._core.log.warning("docker0 belongs to another program; the default bridge is fairway0")
+        return "fairway0"
+
+    # Connecting and disconnecting.
+
+    async def connect(self, network: str, container: str, request: EndpointRequest) -> None:
+        """Attach a container, running or not."""
+        target = self._core.state.container(container)
+        async with self._core.locks.hold(f"container/{target.id}"):
+            target = self._core.state.container(target.id)
+            chosen = self.find(network)
+            await self._settled(chosen)
+            self._check_connect(chosen, target, request)
+            endpoint = Endpoint(network_id=chosen.id, container_id=target.id, request=request)
+            if target.state.running:
+                await self._join(chosen, target, endpoint)
+                self._core.events.network(chosen, "connect", target.id)
+            else:
+                await self._core.state.commit(endpoint)
+
+    async def disconnect(self, network: str, container: str, force: bool) -> None:
+        """Detach a container; ``force`` accepts one that is gone already."""
+        chosen = self.find(network)
+        try:
+            target = self._core.state.container(container)
+        except NotFound:
+            if force:
+                raise NotFound(f"endpoint {container} not found") from None
+            raise
+        async with self._core.locks.hold(f"container/{target.id}"):
+            target = self._core.state.container(target.id)
+            endpoint = self._core.state.endpoint(target.id, chosen.id)
+            if endpoint is None:
+                raise Forbidden(f"container {target.id} is not connected to network {chosen.name}")
+            if chosen.driver == "host":
+                raise Forbidden(
+                    "container cannot be disconnected from host network or connected to host network"
+                )
+            if endpoint.id:
+                await self._leave(chosen, target, endpoint)
+                self._core.events.network(chosen, "disconnect", target.id)
+            else:
+                await self._core.state.commit(delete=[endpoint])
+
+    def _check_connect(self, network: Network, container: Container, request: EndpointRequest) -> None:
+        mode = container.host.network_mode
+        if network.config_only:
+            raise Forbidden(f"cannot connect to configuration network {network.name}: it only holds settings")
+        if container.state.status in ("removing", "dead"):
+            raise Conflict(
+                f"Container {container.id} is marked for removal and cannot be connected or disconnected "
+                "to the network"
+            )
+        if mode.startswith("container:"):
+            raise Forbidden(
+                "container sharing network namespace with another container or host cannot be connected to "
+                "any other network"
+            )
+        if mode == "host" or network.driver == "host":
+            raise Forbidden("container cannot be disconnected from host network or connected to host network")
+        if network.driver == "null" or any(
+            n.driver == "null" for n, _ in self._core.state.attachments(container.id)
+        ):
+            raise Forbidden(
+                "container cannot be connected to multiple networks with one of the networks in "
+                "private (none) mode"
+            )
+        if self._core.state.endpoint(container.id, network.id):
+            raise Forbidden(f"endpoint with name {container.name} already exists in network {network.name}")
+        for link in request.links:
+            self._core.state.container(link.partition(":")[0])
+        check_request(network, request)
+
+    async def _settled(self, network: Network) -> None:
+        """Wait until a network that is being created is there; raises NotFound if that failed."""
+        async with self._core.locks.hold(f"network/{network.id}"):
+            self.find(network.id)
+
+    async def _join(self, network: Network, container: Container, endpoint: Endpoint) -> None:
+        core, sandbox = self._core, self._core.state.sandboxes[container.sandbox]
+        had_resolver, routes = self._resolves(container), self._attachments.routes(container, sandbox)
+        endpoint = self._attachments.reserve(network, container, endpoint)
+        try:
+            await core.state.commit(endpoint, begin=endpoint)
+        except BaseException:
+            self._attachments.release(endpoint)
+            raise
+        try:
+            await self._naming.publish(container)
+            await core.kernel.apply(
+                establish(self._attachments.facts(network, endpoint, sandbox))
+                + difference(self._attachments.routes(container, sandbox), routes)
+                + self._resolver(container, sandbox, had_resolver)
+            )
+            await core.state.commit(end=endpoint)
+        except BaseException:
+            await core.state.commit(delete=[endpoint], end=endpoint)
+            self._attachments.release(endpoint)
+            await self._naming.publish(container, [network])
+            raise
+        if not had_resolver and resolves(network):
+            self.write_resolv_conf(container)
+        hostname = container.config.hostname or container.id[:12]
+        own = "".join(f"{a.partition('/')[0]}\t{hostname}\n" for a in endpoint.addresses)
+        core.files.append(container.id, "hosts", own)
+
+    async def _leave(self, network: Network, container: Container, endpoint: Endpoint) -> None:
+        core, sandbox = self._core, self._core.state.sandboxes[container.sandbox]
+        routes = self._attachments.routes(container, sandbox)
+        facts: tuple[Fact, ...] = self._attachments.facts(network, endpoint, sandbox)
+        await core.state.commit(delete=[endpoint])
+        remaining = self._attachments.routes(container, sandbox)
+        gone = withdraw([*facts, *(r for r in routes if r not in remaining)])
+        for fault in await core.kernel.withdraw(gone):
+            core.log.warning("while disconnecting", network=network.name, error=fault.message)
+        self._attachments.release(endpoint)
+        try:
+            await core.kernel.apply(establish(r for r in remaining if r not in routes))
+        except Fault as e:
+            core.log.warning(
+                "no default route after disconnecting", container=container.name, error=e.message
+            )
+        await self._naming.publish(container, [network])
+
+    def _resolves(self, container: Container) -> bool:
+        return any(resolves(n) for n, e in self._core.state.attachments(container.id) if e.id)
+
+    def _resolver(self, container: Container, sandbox: Sandbox, had: bool) -> Plan:
+        if had or not self._resolves(container):
+            return Plan()
+        return establish([Resolver(sandbox.id, sandbox.key)])
+
+    def write_resolv_conf(self, container: Container) -> None:
+        """(Re)write the container's resolv.conf for the networks it has now."""
+        core = self._core
+        text = resolv_conf(
+            core.files.resolv_conf(),
+            embedded=self._resolves(container),
+            servers=container.host.dns or core.settings.dns,
+            search=container.host.dns_search or core.settings.dns_search,
+            options=container.host.dns_options or core.settings.dns_options,
+            ipv6=any(n.ipv6 for n, _ in core.state.attachments(container.id)),
+        )
+        core.files.write(container.id, "resolv.conf", text)
+
+
+def _as_given(requests: Sequence[PoolRequest]) -> tuple[Pool, ...]:
+    """Pools of a configuration network: nothing is chosen yet, so each must name its subnet."""
+    pools = []
+    for request in requests:
+        if request.subnet is None:
+            raise InvalidParameter(
+                "invalid IPAM configuration: each entry of a configuration network needs a subnet"
+            )
+        pools.append(
+            Pool(
+                subnet=request.subnet,
+                gateway=request.gateway,
+                ip_range=request.ip_range,
+                auxiliary=request.auxiliary,
+            )
+        )
+    return tuple(pools)

@@ -1,0 +1,252 @@
+"""All objects, in memory and in the store: the one owner of desired state.
+
+Reading is synchronous and always consistent, because everything runs in one event loop. A change is made in
+memory at once, so that names and addresses are taken before anything is awaited, and is durable when
+``commit`` returns; if the store refuses, memory is as before.
+
+An operation that touches the kernel brackets its work with an *intent*: committed together with the new
+object, deleted once the kernel agrees and before the client is told. An intent found at start names an object
+of an operation that nobody was told about: it is rolled back (``restore.py``).
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import msgspec
+
+from fairway.engine.protocols import Store
+from fairway.model.container import Container, Volume
+from fairway.model.errors import InvalidParameter, NotFound
+from fairway.model.network import Endpoint, Network, Sandbox
+from fairway.model.record import Change, Delete, Kind, Put
+
+Stored = Network | Container | Endpoint | Sandbox | Volume
+_KINDS: dict[type, Kind] = {
+    Network: "network",
+    Container: "container",
+    Endpoint: "endpoint",
+    Sandbox: "sandbox",
+    Volume: "volume",
+}
+
+
+class Intent(msgspec.Struct, frozen=True):
+    """A mark that an object is being created; ``kind`` and ``id`` name it."""
+
+    kind: Kind
+    id: str
+
+
+def key(thing: Stored) -> str:
+    """The row id: an endpoint is found by container and network, whatever its current id."""
+    if isinstance(thing, Endpoint):
+        return f"{thing.container_id}/{thing.network_id}"
+    if isinstance(thing, Volume):
+        return thing.name
+    return thing.id
+
+
+class State:
+    """Objects by id, with the indexes that look-ups need."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="store")
+        self._encoder = msgspec.json.Encoder()
+        self.networks: dict[str, Network] = {}
+        self.containers: dict[str, Container] = {}
+        self.endpoints: dict[str, Endpoint] = {}
+        self.sandboxes: dict[str, Sandbox] = {}
+        self.volumes: dict[str, Volume] = {}
+        self.meta: dict[str, bytes] = {}
+        self._tables: dict[Kind, dict[str, Stored]] = {  # one view per kind on the typed dictionaries
+            "network": self.networks,  # type: ignore[dict-item]
+            "container": self.containers,  # type: ignore[dict-item]
+            "endpoint": self.endpoints,  # type: ignore[dict-item]
+            "sandbox": self.sandboxes,  # type: ignore[dict-item]
+            "volume": self.volumes,  # type: ignore[dict-item]
+        }
+        self._network_names: dict[str, str] = {}
+        self._container_names: dict[str, str] = {}
+        self._of_container: dict[str, dict[str, str]] = {}
+        self._of_network: dict[str, dict[str, str]] = {}
+
+    def load(self) -> None:
+        """Read everything from the store; blocking, once, before the engine serves."""
+        types: dict[str, type[Stored]] = {kind: cls for cls, kind in _KINDS.items()}
+        for row in self._store.load():
+            if row.kind == "meta":
+                self.meta[row.id] = row.data
+            else:
+                self._put(msgspec.json.decode(row.data, type=types[row.kind]))
+
+    def intents(self) -> list[Intent]:
+        """Operations that were under way when the last daemon ended."""
+        return [
+            msgspec.json.decode(data, type=Intent)
+            for name, data in self.meta.items()
+            if name.startswith("intent/")
+        ]
+
+    async def commit(
+        self,
+        *put: Stored,
+        delete: Iterable[Stored] = (),
+        begin: Stored | None = None,
+        end: Stored | None = None,
+    ) -> None:
+        """Insert or replace objects and delete others, in one transaction.
+
+        ``begin`` marks an object as being created, ``end`` takes the mark away.
+        """
+        changes: list[Change] = [Put(_KINDS[type(o)], key(o), self._encoder.encode(o)) for o in put]
+        gone = tuple(delete)
+        changes += [Delete(_KINDS[type(o)], key(o)) for o in gone]
+        if begin is not None:
+            intent = Intent(_KINDS[type(begin)], key(begin))
+            changes.append(Put("meta", f"intent/{intent.kind}/{intent.id}", self._encoder.encode(intent)))
+        if end is not None:
+            changes.append(Delete("meta", f"intent/{_KINDS[type(end)]}/{key(end)}"))
+        before = [self._tables[_KINDS[type(o)]].get(key(o)) for o in put]
+        for thing in put:
+            self._put(thing)
+        for thing in gone:
+            self._drop(thing)
+        try:
+            await self._write(changes)
+        except BaseException:
+            for thing, old in zip(put, before, strict=True):
+                self._drop(thing) if old is None else self._put(old)
+            for thing in gone:
+                self._put(thing)
+            raise
+
+    def place(self, thing: Stored) -> None:
+        """Put an object into memory alone, ahead of the commit that makes it durable."""
+        self._put(thing)
+
+    def displace(self, thing: Stored) -> None:
+        """Take back what ``place`` put."""
+        self._drop(thing)
+
+    async def remember(self, name: str, data: bytes) -> None:
+        """Keep a fact about the engine itself, e.g. its id."""
+        self.meta[name] = data
+        await self._write([Put("meta", name, data)])
+
+    async def forget_intents(self) -> None:
+        names = [name for name in self.meta if name.startswith("intent/")]
+        for name in names:
+            del self.meta[name]
+        if names:
+            await self._write([Delete("meta", name) for name in names])
+
+    async def _write(self, changes: Sequence[Change]) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._writer, self._store.commit, changes)
+
+    def close(self) -> None:
+        self._writer.shutdown()
+        self._store.close()
+
+    def _put(self, thing: Stored) -> None:
+        table = self._tables[_KINDS[type(thing)]]
+        old = table.get(key(thing))
+        table[key(thing)] = thing
+        match thing:
+            case Network():
+                self._network_names[thing.name] = thing.id
+            case Container():
+                if isinstance(old, Container) and old.name != thing.name:
+                    self._container_names.pop(old.name, None)
+                self._container_names[thing.name] = thing.id
+            case Endpoint():
+                self._of_container.setdefault(thing.container_id, {})[thing.network_id] = key(thing)
+                self._of_network.setdefault(thing.network_id, {})[thing.container_id] = key(thing)
+            case _:
+                pass
+
+    def _drop(self, thing: Stored) -> None:
+        self._tables[_KINDS[type(thing)]].pop(key(thing), None)
+        match thing:
+            case Network():
+                if self._network_names.get(thing.name) == thing.id:
+                    del self._network_names[thing.name]
+            case Container():
+                if self._container_names.get(thing.name) == thing.id:
+                    del self._container_names[thing.name]
+            case Endpoint():
+                _unlink(self._of_container, thing.container_id, thing.network_id)
+                _unlink(self._of_network, thing.network_id, thing.container_id)
+            case _:
+                pass
+
+    # Look-ups.
+
+    def network(self, reference: str) -> Network:
+        """By id, name, or unique id prefix: Docker's order."""
+        found = self.networks.get(reference) or self.networks.get(self._network_names.get(reference, ""))
+        if found:
+            return found
+        matches = _prefixed(self.networks, reference)
+        if len(matches) > 1:
+            raise InvalidParameter(
+                f"network {reference} is ambiguous ({len(matches)} matches found on ID prefix)"
+            )
+        if not matches:
+            raise NotFound(f"network {reference} not found")
+        return self.networks[matches[0]]
+
+    def network_named(self, name: str) -> Network | None:
+        return self.networks.get(self._network_names.get(name, ""))
+
+    def container(self, reference: str) -> Container:
+        """By id, name, or unique id prefix."""
+        name = reference.removeprefix("/")
+        found = self.containers.get(reference) or self.containers.get(self._container_names.get(name, ""))
+        if found:
+            return found
+        matches = _prefixed(self.containers, reference)
+        if len(matches) > 1:
+            raise InvalidParameter(f"multiple IDs found with provided prefix: {reference}")
+        if not matches:
+            raise NotFound(f"No such container: {reference}")
+        return self.containers[matches[0]]
+
+    def container_named(self, name: str) -> Container | None:
+        return self.containers.get(self._container_names.get(name, ""))
+
+    def endpoint(self, container_id: str, network_id: str) -> Endpoint | None:
+        return self.endpoints.get(f"{container_id}/{network_id}")
+
+    def attachments(self, container_id: str) -> list[tuple[Network, Endpoint]]:
+        """A container's networks that still exist, with its endpoints, by network name."""
+        pairs = [
+            (self.networks[network_id], self.endpoints[row])
+            for network_id, row in self._of_container.get(container_id, {}).items()
+            if network_id in self.networks
+        ]
+        return sorted(pairs, key=lambda pair: pair[0].name)
+
+    def endpoints_of(self, container_id: str) -> list[Endpoint]:
+        """All of a container's endpoints, those on removed networks included."""
+        return [self.endpoints[row] for row in self._of_container.get(container_id, {}).values()]
+
+    def members(self, network_id: str) -> list[tuple[Container, Endpoint]]:
+        """Containers attached to the network, running or not, by container id."""
+        rows = self._of_network.get(network_id, {})
+        return [
+            (self.containers[container_id], self.endpoints[rows[container_id]])
+            for container_id in sorted(rows)
+            if container_id in self.containers
+        ]
+
+
+def _unlink(index: dict[str, dict[str, str]], outer: str, inner: str) -> None:
+    index.get(outer, {}).pop(inner, None)
+    if not index.get(outer):
+        index.pop(outer, None)
+
+
+def _prefixed(table: Iterable[str], prefix: str) -> list[str]:
+    return [k for k in table if k.startswith(prefix)] if prefix else []

@@ -1,0 +1,94 @@
+"""The verbs of volumes: named directories that outlive containers."""
+
+import asyncio
+from collections.abc import Sequence
+
+from fairway.engine.core import Core
+from fairway.engine.mounts import VOLUME_NAME
+from fairway.model.container import Volume
+from fairway.model.errors import Conflict, InvalidParameter, NotFound
+from fairway.model.request import PruneFilter, VolumeRequest
+
+
+class Volumes:
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    def all(self) -> Sequence[Volume]:
+        return sorted(self._core.state.volumes.values(), key=lambda v: v.name)
+
+    def find(self, name: str) -> Volume:
+        volume = self._core.state.volumes.get(name)
+        if volume is None:
+            raise NotFound(f"get {name}: no such volume")
+        return volume
+
+    def users(self, name: str) -> Sequence[str]:
+        """Ids of containers that mount the volume."""
+        return [c.id for c in self._core.state.containers.values() if any(m.name == name for m in c.mounts)]
+
+    async def create(self, request: VolumeRequest, *, anonymous: bool = False) -> Volume:
+        """A new volume, or the one that is there already under the name, as in Docker."""
+        name = request.name or self._core.identity.id()
+        if not VOLUME_NAME.fullmatch(name) or len(name) > 255:
+            raise InvalidParameter(
+                f'create {name}: "{name}" includes invalid characters for a local volume name, only '
+                '"[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, '
+                "use absolute path"
+            )
+        if request.driver not in ("", "local"):
+            raise NotFound(
+                f'error looking up volume plugin {request.driver}: plugin "{request.driver}" not found'
+            )
+        if request.options:
+            raise InvalidParameter(
+                f"create {name}: options {', '.join(sorted(request.options))} are not supported: "
+                "volumes are plain directories here"
+            )
+        async with self._core.locks.hold(f"volume/{name}"):
+            there = self._core.state.volumes.get(name)
+            if there:
+                return there
+            mountpoint = await asyncio.to_thread(self._core.files.create_volume, name)
+            volume = Volume(
+                name=name,
+                mountpoint=mountpoint,
+                created=self._core.clock.now(),
+                labels=request.labels,
+                anonymous=anonymous or not request.name,
+            )
+            await self._core.state.commit(volume)
+        self._core.events.emit("volume", "create", name, {"driver": "local"})
+        return volume
+
+    async def remove(self, name: str, force: bool) -> None:
+        if force and name not in self._core.state.volumes:
+            return
+        async with self._core.locks.hold(f"volume/{name}"):
+            volume = self.find(name)
+            users = self.users(name)
+            if users:
+                raise Conflict(f"remove {name}: volume is in use - [{', '.join(users)}]")
+            await self._core.state.commit(delete=[volume])
+            await asyncio.to_thread(self._core.files.remove_volume, name)
+        self._core.events.emit("volume", "destroy", name, {"driver": "local"})
+
+    async def size(self, name: str) -> int:
+        return await asyncio.to_thread(self._core.files.volume_size, name)
+
+    async def prune(self, which: PruneFilter) -> tuple[Sequence[str], int]:
+        """Remove unused anonymous volumes, with ``which.all`` named ones, too; names and bytes."""
+        removed, freed = [], 0
+        for volume in self.all():
+            if self.users(volume.name) or not (volume.anonymous or which.all):
+                continue
+            if not which.admits(volume.labels, volume.created):
+                continue
+            size = await self.size(volume.name)
+            try:
+                await self.remove(volume.name, force=False)
+            except (Conflict, NotFound):  # taken into use, or removed by someone else, meanwhile
+                continue
+            removed.append(volume.name)
+            freed += size
+        return removed, freed

@@ -1,0 +1,39 @@
+"""Who waits for a container to exit or to be removed."""
+
+import asyncio
+from collections.abc import Awaitable
+
+from fairway.model.container import Container, Exit
+from fairway.model.request import WaitCondition
+
+
+class Waiters:
+    """Futures by container; a waiter that goes away costs nothing."""
+
+    def __init__(self) -> None:
+        self._exit: dict[str, list[asyncio.Future[Exit]]] = {}
+        self._removed: dict[str, list[asyncio.Future[Exit]]] = {}
+
+    def register(self, container: Container, condition: WaitCondition) -> Awaitable[Exit]:
+        """The next exit or removal; for ``not-running`` at once when it does not run."""
+        future: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
+        state = container.state
+        if condition == "not-running" and not state.running:
+            future.set_result(Exit(code=state.exit_code, finished=state.finished))
+        else:
+            table = self._removed if condition == "removed" else self._exit
+            table.setdefault(container.id, []).append(future)
+        return future
+
+    def exited(self, container_id: str, exit_: Exit) -> None:
+        _resolve(self._exit.pop(container_id, ()), exit_)
+
+    def removed(self, container_id: str, exit_: Exit) -> None:
+        _resolve(self._exit.pop(container_id, ()), exit_)
+        _resolve(self._removed.pop(container_id, ()), exit_)
+
+
+def _resolve(futures: "list[asyncio.Future[Exit]] | tuple[()]", exit_: Exit) -> None:
+    for future in futures:
+        if not future.done():
+            future.set_result(exit_)

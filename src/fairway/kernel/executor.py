@@ -1,0 +1,115 @@
+"""Which hand takes which run of steps, in the worker thread."""
+
+from collections.abc import Sequence
+
+from fairway.kernel import listeners, mounts, namespaces, sysctls
+from fairway.kernel.configuration import Configuration
+from fairway.kernel.links import Links
+from fairway.kernel.listeners import Listeners
+from fairway.kernel.namespaces import Namespaces
+from fairway.kernel.reaper import Reaper
+from fairway.kernel.ruleset import Ruleset
+from fairway.kernel.schedule import Outcome
+from fairway.kernel.visits import Visits
+from fairway.model.errors import Fault, System
+from fairway.plan import (
+    Address,
+    Bridge,
+    Element,
+    Fact,
+    Namespace,
+    Overlay,
+    Resolver,
+    Route,
+    Step,
+    Sysctl,
+    Veth,
+)
+
+
+class Executor:
+    """Owns sockets, namespaces and the nftables context. Made, used and closed in the worker thread."""
+
+    def __init__(self, *, alias: str, ruleset: str, home: str | None, holder: Listeners) -> None:
+        self.namespaces = Namespaces(home)
+        self.visits = Visits(self.namespaces)
+        self.reaper = Reaper(self.visits)
+        self.ruleset = Ruleset(ruleset)
+        self.holder = holder
+        self.served: dict[str, str] = {}
+        """Namespace of each sandbox whose listeners this process opened."""
+        self._links = Links(self.visits, self.reaper, alias)
+        self._configuration = Configuration(self.visits)
+
+    def take(self, steps: Sequence[Step]) -> Sequence[Outcome]:
+        """Take one run (see ``schedule.runs``); an unforeseen error of the system becomes a fault."""
+        try:
+            match steps[0].fact:
+                case Bridge() | Veth():
+                    return self._links.take(steps)
+                case Address() | Route():
+                    return self._configuration.take(steps)
+                case Element():
+                    return self.ruleset.take(steps)
+                case fact:
+                    return [self._single(fact, steps[0].present)]
+        except Fault as fault:
+            return [fault, *[False] * (len(steps) - 1)]
+        except OSError as error:
+            verb = "establish" if steps[0].present else "withdraw"
+            refused = System(f"cannot {verb} {describe(steps[0].fact)}: {error.strerror or error}")
+            return [refused, *[False] * (len(steps) - 1)]
+
+    def close(self) -> None:
+        """Raises System if links that were withdrawn could not be deleted."""
+        try:
+            self.reaper.close()
+        finally:
+            self.ruleset.close()
+            self.visits.close()
+            self.namespaces.close()
+
+    def _single(self, fact: Fact, present: bool) -> bool:
+        match fact:
+            case Namespace(path=path):
+                if present:
+                    return self.namespaces.create(path)
+                self.visits.leave(path)
+                return namespaces.remove(path)
+            case Sysctl():
+                return sysctls.write(self.namespaces, fact) if present else False
+            case Overlay():
+                return mounts.establish(fact) if present else mounts.remove(fact)
+            case Resolver():
+                return self._listen(fact, present)
+            case _:
+                raise System(f"the kernel has no hand for {fact}")
+
+    def _listen(self, fact: Resolver, present: bool) -> bool:
+        if not present:
+            self.served.pop(fact.sandbox, None)
+            return listeners.remove(self.holder, fact)
+        changed = listeners.establish(self.namespaces, self.holder, fact)
+        self.served[fact.sandbox] = fact.namespace
+        return changed
+
+
+def describe(fact: Fact) -> str:
+    """A fact in a few words, for error texts."""
+    match fact:
+        case Namespace(path=path):
+            return f"network namespace {path}"
+        case Overlay(target=target):
+            return f"overlay mount {target}"
+        case Sysctl(key=key):
+            return f"sysctl {key}"
+        case Resolver(namespace=namespace):
+            return f"DNS listener in {namespace}"
+        case Bridge(name=name) | Veth(name=name):
+            return f"interface {name}"
+        case Address(address=address, link=link):
+            return f"address {address} on {link}"
+        case Route(destination=destination, link=link):
+            return f"route {destination} on {link}"
+        case Element(table_object=name, key=key):
+            return f"element {' . '.join(key)} of {name}"

@@ -1,0 +1,249 @@
+"""FakeKernel: the kernel in memory, with the same semantics and the same kinds of errors, evaluated.
+
+It holds links, addresses, routes, elements and the rest as facts; what depends on something fails without it,
+what lives on a link goes with it; and it can say where a packet would go (``reaches``). One contract suite
+runs against this and against ``LinuxKernel``. Plans are scheduled by the same code.
+
+Rejected: a mock that records calls. It proves that steps were asked for, not that they make sense in order.
+"""
+
+import ipaddress
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from fairway.kernel import schedule
+from fairway.kernel.features import Missing
+from fairway.kernel.ruleset import taken
+from fairway.kernel.schedule import Outcome
+from fairway.kernel.sysctls import file_of, place
+from fairway.kernel.trace import Journey, trace
+from fairway.model.address import Address as AddressText
+from fairway.model.address import Cidr, contains
+from fairway.model.errors import Conflict, Fault, NotFound, System
+from fairway.plan import (
+    HOST,
+    Address,
+    Bridge,
+    Element,
+    Fact,
+    Namespace,
+    Overlay,
+    Plan,
+    Resolver,
+    Route,
+    Step,
+    Sysctl,
+    Veth,
+)
+
+T = TypeVar("T")
+
+
+class FakeKernel:
+    """Implements the engine's ``Kernel`` protocol without a kernel."""
+
+    def __init__(
+        self,
+        *,
+        foreign: Mapping[str, Sequence[Cidr]] | None = None,
+        fail: Callable[[Step], Fault | None] | None = None,
+        objects: Iterable[str] | None = None,
+    ) -> None:
+        """``foreign`` are interfaces of others with their addresses; ``fail`` decides by step what fails.
+
+        ``objects`` are the sets and maps that the ruleset has; None lets every name pass.
+        """
+        self._foreign = dict(foreign or {})
+        self.fail = fail
+        self._objects = None if objects is None else frozenset(objects)
+        self._facts: dict[Fact, None] = {}
+        self._sysctls: dict[tuple[str, str], str] = {}
+
+    async def apply(self, plan: Plan) -> None:
+        schedule.apply(plan, self._take)
+
+    async def withdraw(self, plan: Plan) -> Sequence[Fault]:
+        return schedule.withdraw(plan, self._take)
+
+    async def facts(self) -> frozenset[Fact]:
+        return frozenset(self._facts)
+
+    async def occupied(self) -> Sequence[Cidr]:
+        nets = {ipaddress.ip_interface(c).network for cidrs in self._foreign.values() for c in cidrs}
+        found = [n for n in nets if not n.is_loopback]
+        return [Cidr(str(n)) for n in sorted(found, key=lambda n: (n.version, n.network_address.packed))]
+
+    async def interfaces(self) -> Mapping[str, bool]:
+        ours = {f.name: True for f in self._facts if isinstance(f, Bridge | Veth)}
+        return {"lo": False} | dict.fromkeys(self._foreign, False) | ours
+
+    async def sysctl(self, namespace: str, key: str) -> str:
+        file_of(key)
+        try:
+            return self._sysctls[namespace, key]
+        except KeyError:
+            raise NotFound(f"no such sysctl: {key}{place(namespace)}") from None
+
+    async def install(self) -> None:
+        """The ruleset is there from the beginning."""
+
+    async def uninstall(self) -> None:
+        self._drop(lambda f: isinstance(f, Element))
+
+    async def features(self) -> tuple[Missing, ...]:
+        return ()
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+    def reaches(self, source: str, destination: AddressText) -> Journey:
+        """Where a packet from namespace ``source`` to the address goes now."""
+        sysctls = (Sysctl(namespace, key, value) for (namespace, key), value in self._sysctls.items())
+        return trace((*self._facts, *sysctls), source, destination)
+
+    def lose(self, fact: Fact) -> None:
+        """Somebody else takes this away behind our back, with everything that lives on it."""
+        self._remove(fact)
+
+    def _take(self, steps: Sequence[Step]) -> Sequence[Outcome]:
+        before = dict(self._facts)
+        outcomes = [self._step(step) for step in steps]
+        fault = next((o for o in outcomes if isinstance(o, Fault)), None)
+        if fault is not None and isinstance(steps[0].fact, Element):
+            self._facts = before  # one transaction: nothing of it was done
+            return [fault, *[False] * (len(steps) - 1)]
+        return outcomes
+
+    def _step(self, step: Step) -> Outcome:
+        if self.fail is not None and (fault := self.fail(step)):
+            return fault
+        try:
+            return self._establish(step.fact) if step.present else self._remove(step.fact)
+        except Fault as fault:
+            return fault
+
+    def _establish(self, fact: Fact) -> bool:
+        if isinstance(fact, Sysctl):
+            return self._set(fact)
+        if fact in self._facts:
+            return False
+        changed = self._check(fact)
+        self._facts[fact] = None
+        return changed
+
+    def _check(self, fact: Fact) -> bool:
+        """Raise what the kernel would; False if the fact replaces one that is changed in place."""
+        match fact:
+            case Bridge() | Veth():
+                return self._check_link(fact)
+            case Address():
+                self._check_on_link(fact, f"address {fact.address}")
+            case Route():
+                self._check_route(fact)
+            case Element(table_object=name, key=key):
+                if self._objects is not None and name not in self._objects:
+                    raise System(f"no set or map {name} in table inet fairway")
+                for other in self._of(Element):
+                    if (other.table_object, other.key) == (name, key):
+                        raise taken(fact, other)
+            case Resolver(namespace=namespace):
+                if Namespace(namespace) not in self._facts:
+                    raise System(f"cannot listen in {namespace}: no such network namespace")
+                if any(r.namespace == namespace for r in self._of(Resolver)):
+                    raise Conflict(f"cannot listen in {namespace}: Address already in use")
+            case Overlay(target=target):
+                if any(o.target == target for o in self._of(Overlay)):
+                    raise Conflict(f"cannot mount {target}: something else is mounted there")
+            case _:
+                pass
+        return True
+
+    def _check_link(self, link: Bridge | Veth) -> bool:
+        there = next((f for f in self._links() if f.name == link.name), None)
+        if link.name in self._foreign or (there is not None and not _same_link(there, link)):
+            raise Conflict(f"interface {link.name} exists already and is not the one that is asked for")
+        if isinstance(link, Veth):
+            if Namespace(link.namespace) not in self._facts:
+                raise System(f"cannot create veth {link.name}: no such network namespace: {link.namespace}")
+            if not any(b.name == link.bridge for b in self._of(Bridge)):
+                raise System(f"cannot create veth {link.name}: there is no bridge {link.bridge}")
+            ends = {(v.namespace, v.peer) for v in self._of(Veth) if v.name != link.name}
+            if (link.namespace, link.peer) in ends:
+                raise Conflict(f"interface {link.peer} in {link.namespace} exists already")
+        if there is not None:
+            del self._facts[there]
+        return there is None
+
+    def _check_on_link(self, fact: Address | Route, what: str) -> None:
+        if not self._has_link(fact.namespace, fact.link):
+            raise System(f"cannot add {what} on {fact.link}{place(fact.namespace)}: no such interface")
+
+    def _check_route(self, route: Route) -> None:
+        what = f"route {route.destination} via {route.gateway}"
+        self._check_on_link(route, what)
+        for other in self._of(Route):
+            if (other.namespace, other.destination) == (route.namespace, route.destination):
+                raise Conflict(f"cannot add {what}: there is one through {other.gateway} already")
+        on_link = [a for a in self._of(Address) if (a.namespace, a.link) == (route.namespace, route.link)]
+        subnets = [Cidr(str(ipaddress.ip_interface(a.address).network)) for a in on_link]
+        if not any(contains(subnet, route.gateway) for subnet in subnets):
+            raise System(f"cannot add {what}: Network is unreachable")
+
+    def _has_link(self, namespace: str, link: str) -> bool:
+        if namespace == HOST:
+            return any(f.name == link for f in self._links())
+        return any((v.namespace, v.peer) == (namespace, link) for v in self._of(Veth))
+
+    def _set(self, wish: Sysctl) -> bool:
+        file_of(wish.key)
+        if wish.namespace and Namespace(wish.namespace) not in self._facts:
+            raise System(f"cannot set sysctl {wish.key}{place(wish.namespace)}: no such namespace")
+        changed = self._sysctls.get((wish.namespace, wish.key)) != wish.value
+        self._sysctls[wish.namespace, wish.key] = wish.value
+        return changed
+
+    def _remove(self, fact: Fact) -> bool:
+        match fact:
+            case Namespace(path=path):
+                self._drop(lambda f: isinstance(f, Veth | Address | Route) and f.namespace == path)
+                self._sysctls = {k: v for k, v in self._sysctls.items() if k[0] != path}
+            case Bridge(name=name) | Veth(name=name):
+                there = next((f for f in self._links() if f.name == name), None)
+                return there is not None and self._remove_link(there)
+            case Overlay(target=target):
+                return self._drop(lambda f: isinstance(f, Overlay) and f.target == target)
+            case Resolver(sandbox=sandbox):
+                return self._drop(lambda f: isinstance(f, Resolver) and f.sandbox == sandbox)
+            case _:
+                pass
+        return self._drop(lambda f: f == fact)
+
+    def _remove_link(self, link: Bridge | Veth) -> bool:
+        ends = {(HOST, link.name)}
+        if isinstance(link, Veth):
+            ends.add((link.namespace, link.peer))
+        self._drop(lambda f: isinstance(f, Address | Route) and (f.namespace, f.link) in ends)
+        for port in (v for v in self._of(Veth) if isinstance(link, Bridge) and v.bridge == link.name):
+            del self._facts[port]
+            self._facts[replace(port, bridge="")] = None
+        return self._drop(lambda f: f == link)
+
+    def _drop(self, gone: Callable[[Fact], bool]) -> bool:
+        kept = {f: None for f in self._facts if not gone(f)}
+        changed = len(kept) != len(self._facts)
+        self._facts = kept
+        return changed
+
+    def _links(self) -> list[Bridge | Veth]:
+        return [f for f in self._facts if isinstance(f, Bridge | Veth)]
+
+    def _of(self, kind: type[T]) -> list[T]:
+        return [f for f in self._facts if isinstance(f, kind)]
+
+
+def _same_link(one: Bridge | Veth, other: Bridge | Veth) -> bool:
+    """Whether one can be changed into the other in place."""
+    if isinstance(one, Veth) and isinstance(other, Veth):
+        return (one.namespace, one.peer) == (other.namespace, other.peer)
+    return type(one) is type(other)

@@ -1,0 +1,100 @@
+"""Which parts of the kernel this host lacks, found by trying them out in a namespace that nobody sees.
+
+Rejected: reading /proc/config.gz or /lib/modules, which often are not there and do not tell what works.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from fairway.kernel import libc
+from fairway.kernel.namespaces import Namespaces
+from fairway.kernel.netlink import Channel, Message, failed
+from fairway.kernel.nft import Nft, NftError
+from fairway.kernel.rtnetlink import new_bridge, new_veth
+from fairway.model.address import Mac
+from fairway.model.errors import System
+
+_MAC = Mac("02:42:00:00:00:01")
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A feature that does not work here: what it needs, why it failed, and how to get it."""
+
+    feature: str
+    needs: str
+    reason: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.feature} does not work ({self.reason}): it needs {self.needs}; {self.remedy}"
+
+
+def probe(namespaces: Namespaces) -> tuple[Missing, ...]:
+    """What is missing of veth, bridge, overlay and nftables. Runs in the worker thread."""
+    with namespaces.scratch():
+        return tuple(_probe())
+
+
+def _probe() -> Iterator[Missing]:
+    tries: tuple[tuple[str, str, str, Callable[[], str]], ...] = (
+        ("bridge", "CONFIG_BRIDGE", "try: modprobe bridge", _bridge),
+        ("veth", "CONFIG_VETH", "try: modprobe veth", _veth),
+        ("overlay", "CONFIG_OVERLAY_FS", "try: modprobe overlay", _overlay),
+        (
+            "nftables",
+            "CONFIG_NF_TABLES, CONFIG_NF_TABLES_INET and libnftables.so.1",
+            "try: modprobe nf_tables; apt-get install libnftables1",
+            _nftables,
+        ),
+    )
+    for feature, needs, remedy, attempt in tries:
+        if reason := attempt():
+            yield Missing(feature, needs, reason, remedy)
+
+
+def _send(message: Message) -> str:
+    channel = Channel()
+    try:
+        refusal = failed(channel.exchange([message]))
+        return str(refusal) if refusal else ""
+    finally:
+        channel.close()
+
+
+def _bridge() -> str:
+    return _send(new_bridge("probe", _MAC, 0))
+
+
+def _veth() -> str:
+    with Path("/proc/thread-self/ns/net").open() as here:
+        message = new_veth(
+            "near", _MAC, 1500, master=0, group=0, peer="far", peer_mac=_MAC, namespace=here.fileno()
+        )
+        return _send(message)
+
+
+def _overlay() -> str:
+    try:
+        with open(libc.open_filesystem("overlay"), closefd=True):  # noqa: PTH123 - a descriptor, not a path
+            return ""
+    except OSError as error:
+        if error.errno == 38:  # ENOSYS: before Linux 5.2 only the list of loaded file systems tells
+            listed = "overlay" in Path("/proc/filesystems").read_text().split()
+            return "" if listed else "not in /proc/filesystems"
+        return str(error.strerror)
+
+
+def _nftables() -> str:
+    try:
+        context = Nft()
+    except System as fault:
+        return fault.message
+    try:
+        context.run("add table inet probe; add set inet probe names { type ifname; }")
+        return ""
+    except NftError as error:
+        return str(error)
+    finally:
+        context.close()

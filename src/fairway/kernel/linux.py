@@ -1,0 +1,138 @@
+"""LinuxKernel: plans applied to the real kernel.
+
+One dedicated thread owns everything that must not be shared: the netlink sockets, the nftables context, and
+its own network namespace, which it changes to work inside sandboxes. The event loop awaits it and never
+blocks; calls are taken in the order in which they are made, so plans never interleave. A second thread, the
+reaper, only deletes links.
+
+A call that was cancelled while it waited in the queue does not happen; one that has begun runs to its end
+(shield it where its outcome matters).
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from fairway.kernel import dump, features, schedule, sysctls
+from fairway.kernel.executor import Executor
+from fairway.kernel.features import Missing
+from fairway.kernel.links import alias_of
+from fairway.kernel.listeners import Listeners
+from fairway.kernel.namespaces import sweep
+from fairway.kernel.rtnetlink import dump_links, read_link
+from fairway.model.address import Cidr
+from fairway.model.errors import Fault, System
+from fairway.plan import Fact, Plan
+
+T = TypeVar("T")
+_ALIAS_LIMIT = 255
+
+
+class LinuxKernel:
+    """Implements the engine's ``Kernel`` protocol. Needs CAP_NET_ADMIN and CAP_SYS_ADMIN."""
+
+    def __init__(
+        self,
+        owner: str,
+        *,
+        ruleset: str,
+        namespaces: str,
+        mounts: Sequence[str],
+        listeners: Listeners,
+        host_namespace: str | None = None,
+    ) -> None:
+        """Take hold of the host's network namespace; nothing is changed yet.
+
+        ``owner`` tells this daemon's links from another's; ``ruleset`` is the base table as nft text;
+        ``namespaces`` is the directory of namespace files (see ``namespaces.prepare_run_directory``);
+        overlay mounts below ``mounts`` are ours. The host's namespace is the calling thread's, or
+        ``host_namespace`` (a file), so that tests have a host of their own.
+
+        Raises System when the kernel does not let us work.
+        """
+        self._closed = False
+        self._alias = alias_of(owner)
+        if not owner or len(self._alias.encode()) > _ALIAS_LIMIT:
+            raise ValueError(f"an owner is 1 to {_ALIAS_LIMIT - len(alias_of(''))} bytes long")
+        self._namespaces = namespaces.rstrip("/")
+        self._mounts = tuple(mounts)
+        self._worker = ThreadPoolExecutor(1, "kernel-worker")
+        try:
+            self._executor = self._worker.submit(
+                lambda: Executor(alias=self._alias, ruleset=ruleset, home=host_namespace, holder=listeners)
+            ).result()
+        except OSError as error:
+            self._worker.shutdown()
+            raise System(f"cannot take hold of the host's network: {error}; is this root?") from error
+
+    async def apply(self, plan: Plan) -> None:
+        """Take every step, or none. Raises Fault (Conflict, InvalidParameter, System), naming what failed."""
+        await self._run(lambda: schedule.apply(plan, self._executor.take))
+
+    async def withdraw(self, plan: Plan) -> Sequence[Fault]:
+        """Take every step even if some fail; the failures. Links are deleted soon after (see ``reaper``)."""
+        return await self._run(lambda: schedule.withdraw(plan, self._executor.take))
+
+    async def facts(self) -> frozenset[Fact]:
+        """What holds now, see ``dump``. Raises System."""
+        return await self._run(
+            lambda: dump.facts(self._executor, self._alias, self._namespaces, self._mounts)
+        )
+
+    async def occupied(self) -> Sequence[Cidr]:
+        """Subnets that the host's routes and interfaces use, ours excluded, in order."""
+        return await self._run(
+            lambda: dump.occupied(dump.view(self._executor.visits.host), self._alias),
+        )
+
+    async def interfaces(self) -> Mapping[str, bool]:
+        """All interface names of the host, each with whether it is ours."""
+        return await self._run(self._interfaces)
+
+    async def sysctl(self, namespace: str, key: str) -> str:
+        """Value of a sysctl, stripped. Raises NotFound."""
+        return await self._run(lambda: sysctls.read(self._executor.namespaces, namespace, key))
+
+    async def install(self) -> None:
+        """Make the nftables table if it is missing and clear away what a crash left. Raises System."""
+
+        def work() -> None:
+            sweep(self._namespaces)
+            self._executor.ruleset.install()
+
+        await self._run(work)
+
+    async def uninstall(self) -> None:
+        """Remove the nftables table, with everything in it. Raises System."""
+        await self._run(self._executor.ruleset.uninstall)
+
+    async def features(self) -> tuple[Missing, ...]:
+        """What this host lacks, each with what it needs and how to get it."""
+        return await self._run(lambda: features.probe(self._executor.namespaces))
+
+    async def close(self) -> None:
+        """Finish what is under way and let go of the kernel; everything made stays. Idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            await self._run(self._executor.close)
+        finally:
+            await asyncio.to_thread(self._worker.shutdown)
+
+    def _interfaces(self) -> dict[str, bool]:
+        links = map(read_link, self._executor.visits.host.dump(dump_links()))
+        return {link.name: link.alias == self._alias for link in links}
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._worker, self._guarded, work)
+
+    def _guarded(self, work: Callable[[], T]) -> T:
+        """In the worker: no sandbox stays open after a call, and only kinds of faults come out."""
+        try:
+            return work()
+        except OSError as error:
+            raise System(f"the kernel refused: {error}") from error
+        finally:
+            self._executor.visits.leave_all()

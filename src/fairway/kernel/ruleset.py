@@ -1,0 +1,197 @@
+"""The table ``inet fairway`` in the kernel: installed, its elements changed in one transaction, read back.
+
+Changes are first asked for strictly (``create``, ``delete``): if the kernel agrees, every one was a change,
+and undoing is exact. Only if it refuses, the table is read and what holds already is left out; a table that
+somebody flushed is installed again. So the common case costs one transaction, and the rare one heals.
+
+The base ruleset is text from ``firewall/``; chains that an administrator filled are part of the table, so it
+is never flushed or replaced while it exists, only removed by ``uninstall``.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from fairway.kernel.nft import Nft, NftError
+from fairway.model.errors import Conflict, Fault, System
+from fairway.plan import Element, Step
+
+TABLE = "inet fairway"
+_FAMILY, _NAME = TABLE.split()
+
+
+class Ruleset:
+    """The table in the namespace of the thread that makes this. Only for that thread."""
+
+    def __init__(self, text: str) -> None:
+        """``text`` defines the table with its chains and sets, in nft's syntax."""
+        self._text = text
+        self._context: Nft | None = None
+        self._names: dict[str, tuple[bool, ...]] = {}
+
+    def install(self) -> bool:
+        """Make the table if it is missing; whether it was. Raises System."""
+        if self.installed():
+            return False
+        self._names.clear()
+        self._command(self._text, "cannot install the nftables ruleset")
+        return True
+
+    def uninstall(self) -> bool:
+        """Remove the table if it is there; whether it was. Raises System."""
+        if not self.installed():
+            return False
+        self._command(f"delete table {TABLE}", f"cannot remove the nftables table {TABLE}")
+        return True
+
+    def installed(self) -> bool:
+        listed = self._query("list tables")
+        return any(_is_ours(entry.get("table", {})) for entry in listed)
+
+    def elements(self) -> set[Element]:
+        """All elements of sets and maps, those with a timeout or filled by packets excepted."""
+        if not self.installed():
+            return set()
+        listed = self._query(f"list table {TABLE}")
+        return {element for entry in listed for element in _elements(entry)}
+
+    def take(self, steps: Sequence[Step]) -> list[bool | Fault]:
+        """Add and delete elements in one transaction; per step whether it changed anything, or why not."""
+        try:
+            self._nft().run(self._commands(steps))
+            return [True] * len(steps)
+        except NftError:
+            return self._reconcile(steps)
+        except Fault as fault:
+            return [fault, *[False] * (len(steps) - 1)]
+
+    def close(self) -> None:
+        if self._context is not None:
+            self._context.close()
+
+    def _reconcile(self, steps: Sequence[Step]) -> list[bool | Fault]:
+        try:
+            self.install()
+            needed, refused = _needed(steps, self.elements())
+            if todo := [s for s, need in zip(steps, needed, strict=True) if need]:
+                if refused:
+                    raise refused
+                self._nft().run(self._commands(todo))
+        except NftError as error:
+            names = ", ".join(sorted({s.fact.table_object for s in steps if isinstance(s.fact, Element)}))
+            fault = System(f"cannot change {names} of the nftables table {TABLE}: {error}")
+            return [fault, *[False] * (len(steps) - 1)]
+        except Fault as fault:
+            return [fault, *[False] * (len(steps) - 1)]
+        return list(needed)
+
+    def _commands(self, steps: Sequence[Step]) -> str:
+        """Neighbouring steps on one object become one command with many elements."""
+        lines: list[str] = []
+        previous: tuple[str, bool] | None = None
+        for step in steps:
+            assert isinstance(step.fact, Element)
+            at = (step.fact.table_object, step.present)
+            if at == previous:
+                lines[-1] += f", {self._spell(step)}"
+            else:
+                verb = "create" if step.present else "delete"
+                lines.append(f"{verb} element {TABLE} {step.fact.table_object} {{ {self._spell(step)}")
+            previous = at
+        return "\n".join(f"{line} }}" for line in lines)
+
+    def _spell(self, step: Step) -> str:
+        element = step.fact
+        assert isinstance(element, Element)
+        names = self._quoted(element.table_object, len(element.key))
+        key = " . ".join(f'"{k}"' if q else k for k, q in zip(element.key, names, strict=True))
+        return f"{key} : {element.value}" if element.value and step.present else key
+
+    def _quoted(self, name: str, parts: int) -> tuple[bool, ...]:
+        """Which key parts are interface names, to be quoted: an interface may be called ``tcp`` or ``80``."""
+        if name not in self._names:
+            for entry in self._query(f"list table {TABLE}", terse=True):
+                if (found := entry.get("set") or entry.get("map")) is not None:
+                    types = found["type"] if isinstance(found["type"], list) else [found["type"]]
+                    self._names[found["name"]] = tuple(t == "ifname" for t in types)
+        if len(self._names.get(name, ())) != parts:
+            if name not in self._names:
+                raise NftError(f"no set or map {name} in table {TABLE}")
+            raise System(f"an element of {name} has {len(self._names[name])} parts, not {parts}")
+        return self._names[name]
+
+    def _nft(self) -> Nft:
+        if self._context is None:
+            self._context = Nft()
+        return self._context
+
+    def _command(self, command: str, failure: str) -> None:
+        try:
+            self._nft().run(command)
+        except NftError as error:
+            raise System(
+                f"{failure}: {error}; it needs CONFIG_NF_TABLES and CONFIG_NF_TABLES_INET"
+            ) from error
+
+    def _query(self, command: str, *, terse: bool = False) -> list[dict[str, Any]]:
+        return self._nft().query(command, terse=terse)
+
+
+def _needed(steps: Sequence[Step], have: set[Element]) -> tuple[list[bool], Conflict | None]:
+    """Which steps change something, taken in order, and the first that another element is in the way of."""
+    now = {(e.table_object, e.key): e for e in have}
+    needed, refused = [], None
+    for step in steps:
+        element = step.fact
+        assert isinstance(element, Element)
+        at = (element.table_object, element.key)
+        present = now.get(at)
+        needed.append((present == element) != step.present)
+        if step.present and present not in (None, element):
+            refused = refused or taken(element, present)
+        elif step.present:
+            now[at] = element
+        elif present == element:
+            del now[at]
+    return needed, refused
+
+
+def taken(element: Element, present: Element | None) -> Conflict:
+    """The error for a map key that leads elsewhere already."""
+    value = present.value if present else ""
+    return Conflict(f"{' . '.join(element.key)} is in {element.table_object} already, leading to {value}")
+
+
+def _is_ours(entry: dict[str, Any]) -> bool:
+    return entry.get("family") == _FAMILY and entry.get("name") == _NAME
+
+
+def _elements(entry: dict[str, Any]) -> Iterable[Element]:
+    """The elements of one ``set`` or ``map`` entry of the JSON listing."""
+    found = entry.get("set") or entry.get("map")
+    if not found or {"timeout", "dynamic"} & set(found.get("flags", ())):
+        return
+    for item in found.get("elem", ()):
+        key, value = item if "map" in entry else (item, None)
+        parts = _parts(key)
+        yield Element(found["name"], parts, "" if value is None else _value(value))
+
+
+def _parts(item: Any) -> tuple[str, ...]:
+    if isinstance(item, dict):
+        if "elem" in item:
+            return _parts(item["elem"]["val"])
+        if "concat" in item:
+            return tuple(part for each in item["concat"] for part in _parts(each))
+        if "prefix" in item:
+            return (f"{item['prefix']['addr']}/{item['prefix']['len']}",)
+        if "range" in item:
+            return ("-".join(str(r) for r in item["range"]),)
+    return (str(item),)
+
+
+def _value(item: Any) -> str:
+    """A map's data, or a verdict, as nft writes it: ``goto x``, ``drop``."""
+    if isinstance(item, dict) and not {"concat", "prefix", "range", "elem"} & item.keys():
+        ((verdict, detail),) = item.items()
+        return f"{verdict} {detail['target']}" if detail else str(verdict)
+    return " . ".join(_parts(item))

@@ -1,0 +1,58 @@
+"""Sysctls of a namespace: files below /proc/sys, whose ``net`` part follows the calling thread.
+
+Values are compared before they are written, so that a value that already holds costs one read. Withdrawing a
+sysctl leaves its value (see ``plan.Sysctl``); a namespace takes its own along.
+"""
+
+import errno
+from pathlib import Path
+
+from fairway.kernel.namespaces import Namespaces
+from fairway.model.errors import InvalidParameter, NotFound, System
+from fairway.plan import Sysctl
+
+
+def read(namespaces: Namespaces, namespace: str, key: str) -> str:
+    """The value, stripped. Raises NotFound (no such key or namespace), InvalidParameter, System."""
+    path = file_of(key)
+    try:
+        with namespaces.inside(namespace):
+            return path.read_text().strip()
+    except FileNotFoundError as error:
+        raise NotFound(f"no such sysctl: {key}{place(namespace)}") from error
+    except OSError as error:
+        raise System(f"cannot read sysctl {key}{place(namespace)}: {error.strerror}") from error
+
+
+def write(namespaces: Namespaces, wish: Sysctl) -> bool:
+    """Set the value; False if it is that already.
+
+    Raises InvalidParameter for a value that the kernel refuses, System otherwise.
+    """
+    path = file_of(wish.key)
+    try:
+        with namespaces.inside(wish.namespace):
+            if path.read_text().split() == wish.value.split():
+                return False
+            path.write_text(wish.value)
+    except FileNotFoundError as error:
+        missing = "no such namespace" if error.filename == wish.namespace else "this kernel does not have it"
+        raise System(f"cannot set sysctl {wish.key}{place(wish.namespace)}: {missing}") from error
+    except OSError as error:
+        kind = InvalidParameter if error.errno in (errno.EINVAL, errno.ERANGE) else System
+        text = f"cannot set sysctl {wish.key} to {wish.value!r}{place(wish.namespace)}: {error.strerror}"
+        raise kind(text) from error
+    return True
+
+
+def file_of(key: str) -> Path:
+    """The file below /proc/sys. Raises InvalidParameter for a key that would leave it."""
+    parts = key.split("/")
+    if not all(parts) or ".." in parts or "." in parts or "\0" in key:
+        raise InvalidParameter(f"invalid sysctl: {key!r}")
+    return Path("/proc/sys", key)
+
+
+def place(namespace: str) -> str:
+    """Where, for error texts."""
+    return f" in {namespace}" if namespace else ""

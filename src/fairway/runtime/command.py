@@ -1,0 +1,43 @@
+"""Running the programs that this package needs: children with a minimal environment, no inherited
+descriptors.
+
+Their output is read whole; it is short. A program that does not end in time is killed, so no caller can hang.
+"""
+
+import asyncio
+import shutil
+from collections.abc import Sequence
+
+from fairway.model.errors import System
+
+ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
+PATIENCE = 20.0
+"""Seconds after which a helper program is taken to hang."""
+
+
+def find(name: str, package: str) -> str:
+    """Path of a program. Raises System naming the package that has it."""
+    path = shutil.which(name, path=ENVIRONMENT["PATH"])
+    if path is None:
+        raise System(f"the program {name} is not installed; install it: apt install {package}")
+    return path
+
+
+async def run(argv: Sequence[str]) -> tuple[int, str]:
+    """Exit status (negative: signal) and standard output and error together. Raises System on time-out."""
+    process = await asyncio.create_subprocess_exec(
+        *argv,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env=ENVIRONMENT,
+    )
+    try:
+        output, _ = await asyncio.wait_for(process.communicate(), PATIENCE)
+    except TimeoutError:
+        raise System(f"{argv[0]} did not end within {PATIENCE:.0f} seconds: {' '.join(argv)}") from None
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    return process.returncode or 0, output.decode(errors="replace").strip()

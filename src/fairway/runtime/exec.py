@@ -1,0 +1,193 @@
+"""One more process in a running container: ``<runtime> exec`` as a child of the daemon.
+
+conmon is not used: an exec need not outlive the daemon, and without it a command takes two forks instead of
+five. The runtime writes a pid file once the program runs and ends with the program's status, so "pid file
+before end" is what tells a program that ended from one that never started; the reason is then in the
+runtime's log.
+
+With a terminal the runtime gets one of ours as its own standard streams, in raw mode, and copies to and
+from the container's; a resize is ours plus SIGWINCH to the runtime. A console socket would save the
+copying, but runc takes it only for processes that it does not wait for.
+"""
+
+import asyncio
+import errno
+import fcntl
+import os
+import shutil
+import signal
+import struct
+import tempfile
+import termios
+import tty
+from collections.abc import Awaitable, Generator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from fairway.model.errors import Conflict
+from fairway.model.process import ExecRequest, StreamName
+from fairway.runtime import command, faults, inotify
+from fairway.runtime.conmon import read_pid
+from fairway.runtime.paths import Paths
+from fairway.runtime.select import Program
+from fairway.runtime.streams import FdStreams
+
+
+class Completion(Awaitable[int]):
+    """An exit code that many may await, and a cancelled one does not spoil it for the others."""
+
+    def __init__(self, task: "asyncio.Task[int]") -> None:
+        self._task = task
+
+    def __await__(self) -> Generator[Any, None, int]:
+        return asyncio.shield(self._task).__await__()
+
+
+class OciExec:
+    """``ExecProcess``: see model/process.py."""
+
+    def __init__(
+        self,
+        pid: int,
+        streams: FdStreams,
+        process: asyncio.subprocess.Process,
+        end: "asyncio.Task[int]",
+        tty: int,
+    ) -> None:
+        self.pid = pid
+        self.streams = streams
+        self.exit: Awaitable[int] = Completion(end)
+        self._process = process
+        self._end = end
+        self._tty = tty
+
+    def resize(self, height: int, width: int) -> None:
+        """Set the terminal's size; nothing happens without a terminal or after the end."""
+        if self._tty >= 0 and not self._end.done():
+            set_size(self._tty, height, width)
+            self._process.send_signal(signal.SIGWINCH)
+
+
+def set_size(fd: int, height: int, width: int) -> None:
+    """TIOCSWINSZ, see ioctl_tty(2). A terminal that was closed has no size any more."""
+    try:
+        fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
+    except OSError as error:
+        if error.errno not in (errno.EIO, errno.EBADF):
+            raise
+
+
+async def start(
+    program: Program, paths: Paths, container: str, request: ExecRequest, spec: dict[str, Any]
+) -> OciExec:
+    """Start the process described by the OCI ``process`` object ``spec``.
+
+    Raises InvalidParameter with Docker's text when the program cannot be started.
+    """
+    directory = Path(tempfile.mkdtemp(dir=paths.execs))
+    (directory / "process.json").write_bytes(msgspec.json.encode(spec))
+    pipes = _Pipes(request)
+    try:
+        with inotify.Watch(directory, inotify.CLOSE_WRITE | inotify.MOVED_TO) as watch:
+            process = await _spawn(program, paths, container, directory, pipes)
+            ending = asyncio.create_task(process.wait())
+            pid = await _started(watch, directory, ending)
+    except BaseException:
+        pipes.streams.close()
+        raise
+    finally:
+        pipes.close_child_side()
+        reason = faults.logged(directory / "log")
+        shutil.rmtree(directory)
+    if pid:
+        end = asyncio.create_task(_end(ending, pipes.streams))
+        return OciExec(pid, pipes.streams, process, end, pipes.terminal)
+    pipes.streams.close()
+    if "paused" in reason or "does not exist" in reason or "stopped container" in reason:
+        raise Conflict(f"cannot exec in container {container}: {reason}")
+    raise faults.executing(reason, list(request.argv))
+
+
+async def _spawn(
+    program: Program, paths: Paths, container: str, directory: Path, pipes: "_Pipes"
+) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        *(program.path, "--root", str(paths.state)),
+        *("--log", str(directory / "log"), "--log-format", "json"),
+        *(
+            "exec",
+            "--process",
+            str(directory / "process.json"),
+            "--pid-file",
+            str(directory / "pid"),
+            container,
+        ),
+        stdin=pipes.child[0],
+        stdout=pipes.child[1],
+        stderr=pipes.child[2],
+        env=command.ENVIRONMENT,
+        start_new_session=True,
+    )
+
+
+async def _started(watch: inotify.Watch, directory: Path, end: "asyncio.Task[int]") -> int:
+    """The process' pid as soon as it runs; 0 if the runtime ended without starting it."""
+    while True:
+        watch.reset()
+        over = end.done()
+        pid = read_pid(directory / "pid")
+        if pid or over:
+            return pid
+        changed = asyncio.create_task(watch.wait())
+        await asyncio.wait({changed, end}, return_when=asyncio.FIRST_COMPLETED)
+        changed.cancel()
+
+
+async def _end(ending: "asyncio.Task[int]", streams: FdStreams) -> int:
+    """Exit code."""
+    status = await ending
+    streams.expire()
+    return status if status >= 0 else 128 - status
+
+
+class _Pipes:
+    """The process' side and our side of its standard streams."""
+
+    def __init__(self, request: ExecRequest) -> None:
+        self.terminal = -1
+        self.child: tuple[int, int, int]
+        if request.tty:
+            self._open_terminal(request)
+        else:
+            self._open_pipes(request)
+
+    def _open_terminal(self, request: ExecRequest) -> None:
+        self.terminal, slave = os.openpty()
+        tty.setraw(slave)
+        height, width = request.console_size
+        if height and width:
+            set_size(self.terminal, height, width)
+        self.child = (slave, slave, slave)
+        self.streams = FdStreams({self.terminal: "stdout"}, self.terminal if request.attach_stdin else -1)
+
+    def _open_pipes(self, request: ExecRequest) -> None:
+        outputs: dict[int, StreamName] = {}
+        child_in, stdin = os.pipe() if request.attach_stdin else (os.open(os.devnull, os.O_RDONLY), -1)
+        child_out = self._output(outputs, "stdout", request.attach_stdout)
+        child_err = self._output(outputs, "stderr", request.attach_stderr)
+        self.child = (child_in, child_out, child_err)
+        self.streams = FdStreams(outputs, stdin)
+
+    @staticmethod
+    def _output(outputs: dict[int, StreamName], name: StreamName, wanted: bool) -> int:
+        if not wanted:
+            return os.open(os.devnull, os.O_WRONLY)
+        reading, writing = os.pipe()
+        outputs[reading] = name
+        return writing
+
+    def close_child_side(self) -> None:
+        for fd in set(self.child):
+            os.close(fd)

@@ -1,0 +1,180 @@
+"""Process that unpacks one layer: ``python -m fairway.runtime.images.unpack TARGET < archive``.
+
+Archives come from strangers. Instead of checking every name, link and link target for a way out, the process
+makes TARGET its root before it reads the first byte, as Docker's does: there is no outside. What it needs is
+imported before that; names of users and groups are never looked up, since that would load a library from
+within. Whiteouts become overlayfs' (see ``whiteouts``), so TARGET serves as a lower directory as it is.
+
+The result depends on the archive alone, not on the layers below; that is what lets images share a layer by
+its diff id. The price, the same as Docker's: a directory that an archive uses without declaring gets 0755.
+
+Prints the sum of the regular files' sizes in bytes. Exit status 1: the archive is wrong, 2: the system
+failed; stderr says what.
+"""
+
+# ruff: noqa: PTH
+# Names here are whatever an archive or a container made them; os takes them as they are, one call each.
+
+import errno
+import os
+import stat
+import sys
+import tarfile
+from typing import BinaryIO
+
+from fairway.runtime.images import whiteouts
+from fairway.runtime.images.strict_tar import BadArchive, StrictTarInfo
+
+CHUNK = 1 << 20
+_SYSTEM_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENOMEM, errno.EMFILE, errno.EPERM}
+
+
+class Unpacker:
+    """Writes entries below the current root."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._times: dict[str, float] = {}
+
+    def run(self, stream: BinaryIO) -> None:
+        """All entries of the archive. Raises BadArchive, OSError."""
+        with tarfile.open(fileobj=stream, mode="r|", tarinfo=StrictTarInfo, bufsize=CHUNK) as archive:
+            for entry in archive:
+                self._entry(archive, entry)
+                archive.members.clear()  # type: ignore[attr-defined]  # a stream is read once: keep no headers
+        # Directories get their times last, when nothing is created in them any more.
+        for path, mtime in self._times.items():
+            os.utime(path, (mtime, mtime), follow_symlinks=False)
+
+    def _entry(self, archive: tarfile.TarFile, entry: tarfile.TarInfo) -> None:
+        path = os.path.normpath("/" + entry.name).replace("//", "/")
+        parent, name = os.path.split(path)
+        os.makedirs(parent, exist_ok=True)
+        if name.startswith(whiteouts.PREFIX):
+            self._whiteout(parent, name)
+            return
+        replaced = self._clear(path, keep_directory=entry.isdir())
+        self._create(archive, entry, path)
+        if entry.islnk():
+            return
+        self._attributes(entry, path)
+        if replaced and entry.isdir():
+            os.setxattr(path, whiteouts.OPAQUE_ATTRIBUTE, b"y")
+
+    def _whiteout(self, parent: str, name: str) -> None:
+        if name == whiteouts.OPAQUE:
+            os.setxattr(parent, whiteouts.OPAQUE_ATTRIBUTE, b"y")
+            return
+        if name.startswith(whiteouts.RESERVED):
+            return
+        hidden = name.removeprefix(whiteouts.PREFIX)
+        if hidden in ("", ".", ".."):
+            raise BadArchive(f"invalid whiteout {name!r}")
+        path = os.path.join(parent, hidden)
+        try:
+            kind = os.lstat(path).st_mode
+        except FileNotFoundError:
+            os.mknod(path, stat.S_IFCHR, 0)
+            return
+        # A whiteout concerns the layers below only: what this layer itself has there stays.
+        if stat.S_ISDIR(kind):
+            os.setxattr(path, whiteouts.OPAQUE_ATTRIBUTE, b"y")
+
+    def _clear(self, path: str, *, keep_directory: bool) -> bool:
+        """Make room for an entry; says whether a whiteout was there."""
+        try:
+            status = os.lstat(path)
+        except FileNotFoundError:
+            return False
+        if stat.S_ISDIR(status.st_mode):
+            if not keep_directory:
+                self._remove_tree(path)
+            return False
+        os.unlink(path)
+        return whiteouts.is_whiteout(status)
+
+    def _remove_tree(self, path: str) -> None:
+        for name in os.listdir(path):
+            child = os.path.join(path, name)
+            if stat.S_ISDIR(os.lstat(child).st_mode):
+                self._remove_tree(child)
+            else:
+                os.unlink(child)
+        os.rmdir(path)
+        self._times.pop(path, None)
+
+    def _create(self, archive: tarfile.TarFile, entry: tarfile.TarInfo, path: str) -> None:
+        if entry.isdir():
+            if not os.path.isdir(path):
+                os.mkdir(path)
+        elif entry.islnk():
+            target = os.path.normpath("/" + entry.linkname).replace("//", "/")
+            os.link(target, path, follow_symlinks=False)
+        elif entry.issym():
+            os.symlink(entry.linkname, path)
+        elif entry.isreg():
+            self._file(archive, entry, path)
+        elif entry.isfifo():
+            os.mkfifo(path)
+        elif entry.ischr() or entry.isblk():
+            kind = stat.S_IFCHR if entry.ischr() else stat.S_IFBLK
+            os.mknod(path, kind, os.makedev(entry.devmajor, entry.devminor))
+        else:
+            raise BadArchive(f"unhandled tar header type {entry.type!r}")
+
+    def _file(self, archive: tarfile.TarFile, entry: tarfile.TarInfo, path: str) -> None:
+        source = archive.extractfile(entry)
+        if source is None:
+            raise BadArchive(f"{entry.name}: no content")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        with os.fdopen(os.open(path, flags, 0o600), "wb") as target:
+            while chunk := source.read(CHUNK):
+                target.write(chunk)
+                self.size += len(chunk)
+
+    def _attributes(self, entry: tarfile.TarInfo, path: str) -> None:
+        """Owner first: changing it clears set-user-id bits and file capabilities."""
+        os.chown(path, entry.uid, entry.gid, follow_symlinks=False)
+        if not entry.issym():
+            os.chmod(path, entry.mode & 0o7777)
+        for key, value in entry.pax_headers.items():
+            name = key.removeprefix("SCHILY.xattr.")
+            if name != key and not name.startswith(whiteouts.OVERLAY_ATTRIBUTES):
+                self._extended(path, name, value.encode("utf-8", "surrogateescape"))
+        if entry.isdir():
+            self._times[path] = entry.mtime
+        else:
+            os.utime(path, (entry.mtime, entry.mtime), follow_symlinks=False)
+
+    def _extended(self, path: str, name: str, value: bytes) -> None:
+        try:
+            os.setxattr(path, name, value, follow_symlinks=False)
+        except OSError as error:
+            # Attributes of another system's security module or filesystem have no meaning here (as Docker).
+            if error.errno != errno.ENOTSUP:
+                raise
+
+
+def main() -> int:
+    """Confine the process, unpack, and drain the input so that the writer never sees a broken pipe."""
+    os.chdir(sys.argv[1])
+    os.chroot(".")
+    os.umask(0o022)
+    unpacker = Unpacker()
+    try:
+        unpacker.run(sys.stdin.buffer)
+        while sys.stdin.buffer.read(CHUNK):
+            pass
+    except (BadArchive, tarfile.TarError, ValueError, OverflowError) as error:
+        truncated = "unexpected end of data" in str(error)
+        print("unexpected EOF" if truncated else error, file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"{error.strerror}: {error.filename}" if error.filename else error.strerror, file=sys.stderr)
+        return 2 if error.errno in _SYSTEM_ERRORS else 1
+    print(unpacker.size)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

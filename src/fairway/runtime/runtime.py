@@ -1,0 +1,284 @@
+"""``OciRuntime``: containers through conmon and crun or runc. Implements the engine's ``Runtime`` protocol.
+
+A container's way: *create* writes a bundle and has conmon run the runtime's ``create`` (namespaces, mounts,
+cgroup, process waiting on a pipe); clients attach; *start* lets the process go; *wait* follows conmon;
+*delete* clears everything but the log. All that is known about a container is on disk or in /proc, nothing
+only in memory, so a restarted daemon picks up where the last one was killed.
+"""
+
+import asyncio
+import contextlib
+import functools
+import os
+import shutil
+import signal as signals
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from fairway.model.container import Container, Exit
+from fairway.model.errors import Conflict, NotFound, System
+from fairway.model.process import ExecRequest, Launch, LogLine
+from fairway.runtime import (
+    attach,
+    cgroups,
+    command,
+    conmon,
+    devices,
+    logs,
+    machine,
+    mounting,
+    oci,
+    process,
+    rootfs,
+)
+from fairway.runtime import exec as execution
+from fairway.runtime.paths import Paths
+from fairway.runtime.select import Program, choose
+from fairway.runtime.users import look_up
+
+LOST = 255
+"""Exit code, as Docker's, of a container whose exit nobody saw (conmon was killed)."""
+
+
+class OciRuntime:
+    """Make one with ``OciRuntime.open``. ``run_root`` and ``data_root`` belong to this daemon alone."""
+
+    def __init__(self, paths: Paths, program: Program, conmon_path: str, facts: machine.Machine) -> None:
+        self.name = program.name
+        self.path = program.path
+        self.version = program.version
+        self._program = program
+        self._conmon = conmon_path
+        self._paths = paths
+        self._machine = facts
+        self._ends: dict[str, asyncio.Task[Exit]] = {}
+
+    @classmethod
+    async def open(cls, run_root: Path, data_root: Path, prefer: str = "") -> "OciRuntime":
+        """Choose a runtime that works (only ``prefer``: crun or runc, if given) and make the directories.
+
+        Raises System naming what is missing.
+        """
+        paths = Paths(run_root, data_root)
+        conmon_path = command.find("conmon", "conmon")
+        program = await choose(prefer)
+        paths.make()
+        return cls(paths, program, conmon_path, machine.read())
+
+    async def create(self, launch: Launch) -> int:
+        """See ``Runtime``."""
+        container = launch.container
+        if self._paths.bundle(container.id).exists():
+            await self.delete(container.id)
+        try:
+            config = await asyncio.to_thread(self._prepare, launch)
+            return await conmon.start(
+                self._conmon, self._program, self._paths, container, config["process"]["args"]
+            )
+        except BaseException:
+            await asyncio.shield(self.delete(container.id))
+            raise
+
+    def _prepare(self, launch: Launch) -> dict[str, Any]:
+        """Write the bundle. Blocking."""
+        container = launch.container
+        host = container.host
+        user = look_up(launch.rootfs, container.config.user, host.group_add)
+        nodes = devices.everything() if host.privileged else devices.requested(host.devices)
+        bundle = self._paths.bundle(container.id)
+        bundle.mkdir(mode=0o700)
+        self._paths.home(container.id).mkdir(mode=0o700, exist_ok=True)
+        given = oci.Given(user=user, devices=nodes, shm=self._shm(launch))
+        config = oci.build(launch, given, self._machine)
+        self._paths.spec(container.id).write_bytes(msgspec.json.encode(config))
+        rootfs.make_directory(launch.rootfs, container.config.working_dir)
+        return config
+
+    def _shm(self, launch: Launch) -> str:
+        """Host directory for /dev/shm: the host's, another container's, one that others may use, or none."""
+        host = launch.container.host
+        if host.ipc_mode == "host":
+            return "/dev/shm"
+        if "ipc" in launch.joins:
+            owner = self._owner(launch.joins["ipc"])
+            return str(self._paths.shm(owner)) if owner and self._paths.shm(owner).is_dir() else ""
+        if host.ipc_mode == "shareable":
+            directory = self._paths.shm(launch.container.id)
+            mounting.mount_shm(directory, host.shm_size)
+            return str(directory)
+        return ""
+
+    def _owner(self, pid: int) -> str:
+        for bundle in self._paths.bundles.iterdir():
+            if conmon.read_pid(bundle / "pid") == pid:
+                return bundle.name
+        return ""
+
+    async def start(self, container: str) -> None:
+        """See ``Runtime``."""
+        await self._run("start", container)
+
+    async def pause(self, container: str) -> None:
+        """Freeze all processes."""
+        await self._run("pause", container)
+
+    async def resume(self, container: str) -> None:
+        """Thaw all processes."""
+        await self._run("resume", container)
+
+    async def _run(self, verb: str, container: str) -> None:
+        """One verb of the runtime. Raises Conflict when the container is not there for it, else System."""
+        status, output = await command.run([self.path, "--root", str(self._paths.state), verb, container])
+        if status == 0:
+            return
+        if not self._alive(container):
+            raise Conflict(f"container {container} is not running")
+        raise System(f"cannot {verb} container {container}: {output}")
+
+    def _alive(self, container: str) -> int:
+        """Pid of the container's first process; 0 if it has ended."""
+        pid = conmon.read_pid(self._paths.pid(container))
+        return pid if pid and cgroups.holds(pid, container) else 0
+
+    async def wait(self, container: str) -> Exit:
+        """See ``Runtime``. Raises NotFound for a container that was never created or is deleted."""
+        task = self._ends.get(container)
+        if task is None:
+            if not self._paths.bundle(container).exists():
+                raise NotFound(f"No such container: {container}")
+            task = self._ends[container] = asyncio.create_task(self._exit(container))
+        return await asyncio.shield(task)
+
+    async def _exit(self, container: str) -> Exit:
+        await conmon.ended(self._paths, container)
+        oom = self._paths.oom(container).exists() or await asyncio.to_thread(cgroups.out_of_memory, container)
+        path = self._paths.exit(container)
+        try:
+            return Exit(code=int(path.read_text()), finished=path.stat().st_mtime_ns, oom_killed=oom)
+        except FileNotFoundError:
+            bundle = self._paths.bundle(container)
+            finished = bundle.stat().st_mtime_ns if bundle.exists() else 0
+            return Exit(code=LOST, finished=finished, oom_killed=oom)
+
+    async def kill(self, container: str, signal: int) -> None:
+        """See ``Runtime``. Directly, through a process descriptor that is checked to be the container's."""
+        pid = conmon.read_pid(self._paths.pid(container))
+        if not pid:
+            return
+        try:
+            fd = os.pidfd_open(pid)
+        except ProcessLookupError:
+            return
+        try:
+            if cgroups.holds(pid, container):
+                signals.pidfd_send_signal(fd, signal)
+        except ProcessLookupError:
+            return
+        finally:
+            os.close(fd)
+
+    async def delete(self, container: str) -> None:
+        """See ``Runtime``. A process that still runs is killed; deleting twice is no error."""
+        bundle = self._paths.bundle(container)
+        if not bundle.exists():
+            return
+        monitor = conmon.read_pid(self._paths.monitor_pid(container))
+        status, output = 0, ""
+        if (self._paths.state / container).exists():
+            argv = [self.path, "--root", str(self._paths.state), "delete", "--force", container]
+            status, output = await command.run(argv)
+        await self._let_monitor_end(monitor, container)
+        if task := self._ends.pop(container, None):
+            await asyncio.wait({task}, timeout=1)
+        await asyncio.to_thread(self._clear, container)
+        if status and (self._paths.state / container).exists():
+            raise System(f"cannot delete container {container}: {output}")
+
+    async def _let_monitor_end(self, monitor: int, container: str) -> None:
+        """conmon ends by itself after its container; one that does not is ended."""
+        if not monitor or not conmon.is_monitor(monitor, container):
+            return
+        try:
+            await asyncio.wait_for(conmon.gone(monitor), 5)
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(monitor, signals.SIGKILL)
+
+    def _clear(self, container: str) -> None:
+        mounting.unmount(self._paths.shm(container))
+        cgroups.remove(container)
+        shutil.rmtree(self._paths.bundle(container), ignore_errors=True)
+        self._paths.exit(container).unlink(missing_ok=True)
+        (self._paths.sockets / container).unlink(missing_ok=True)
+
+    async def attach(self, container: str) -> attach.AttachStreams:
+        """See ``Runtime``. Raises NotFound or System when the container is not there."""
+        bundle = self._paths.bundle(container)
+        if not bundle.exists():
+            raise NotFound(f"No such container: {container}")
+        return attach.connect(bundle)
+
+    async def resize(self, container: str, height: int, width: int) -> None:
+        """See ``Runtime``. Raises System when the container has ended."""
+        conmon.resize(self._paths.bundle(container), height, width)
+
+    async def exec(self, container: Container, request: ExecRequest) -> execution.OciExec:
+        """See ``Runtime``."""
+        pid = self._alive(container.id)
+        if not pid:
+            raise Conflict(f"container {container.id} is not running")
+        config = msgspec.json.decode(self._paths.spec(container.id).read_bytes())
+        user_spec = request.user or container.config.user
+        user = await asyncio.to_thread(look_up, f"/proc/{pid}/root", user_spec, container.host.group_add)
+        spec = process.for_exec(
+            config["process"],
+            request,
+            user,
+            own_home=user_spec == container.config.user,
+            available=self._machine.capabilities,
+        )
+        return await execution.start(self._program, self._paths, container.id, request, spec)
+
+    def logs(
+        self,
+        container: str,
+        *,
+        stdout: bool,
+        stderr: bool,
+        since: int,
+        until: int,
+        tail: int,
+        follow: bool,
+    ) -> AsyncIterator[LogLine]:
+        """See ``Runtime``."""
+        selection = logs.Selection(stdout=stdout, stderr=stderr, since=since, until=until, tail=tail)
+        following = follow and self._paths.bundle(container).exists()
+        ended = functools.partial(self.wait, container) if following else None
+        return logs.read(self._paths.log(container), selection, ended)
+
+    def log_path(self, container: str) -> str:
+        """Where the container's log is, or will be."""
+        return str(self._paths.log(container))
+
+    async def processes(self, container: str) -> Sequence[int]:
+        """See ``Runtime``."""
+        return await asyncio.to_thread(cgroups.processes, container)
+
+    async def running(self) -> Mapping[str, int]:
+        """See ``Runtime``."""
+        names = [bundle.name for bundle in self._paths.bundles.iterdir()]
+        return {name: pid for name in names if (pid := self._alive(name))}
+
+    async def forget(self, container: str) -> None:
+        """See ``Runtime``."""
+        await self.delete(container)
+        await asyncio.to_thread(shutil.rmtree, self._paths.home(container), ignore_errors=True)
+
+    async def cleanup(self) -> None:
+        """At shutdown: remove the parent cgroup if no container uses it, and leftovers of execs."""
+        for directory in self._paths.execs.iterdir():
+            shutil.rmtree(directory, ignore_errors=True)
+        await asyncio.to_thread(cgroups.remove_parent, oci.CGROUP_PARENT)

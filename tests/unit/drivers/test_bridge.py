@@ -1,0 +1,155 @@
+"""The bridge driver's facts, options and routes."""
+
+import pytest
+
+from fairway.drivers import find
+from fairway.drivers.bridge import bridge_mac, endpoint_mac, host_mac
+from fairway.drivers.routes import default_routes
+from fairway.model.address import Address, Cidr, Mac
+from fairway.model.errors import InvalidParameter, NotFound
+from fairway.model.network import BridgeOptions, Endpoint, EndpointRequest, Network, Pool
+from fairway.model.request import NetworkRequest
+from fairway.plan import HOST, Bridge, Element, Sysctl, Veth
+from fairway.plan import Address as AddressFact
+
+ID = "0123456789abcdef" * 4
+
+
+def network(name: str = "web", **changes: object) -> Network:
+    fields: dict[str, object] = {
+        "id": ID,
+        "name": name,
+        "driver": "bridge",
+        "created": 0,
+        "pools": (Pool(subnet=Cidr("172.18.0.0/16"), gateway=Address("172.18.0.1")),),
+        "bridge": BridgeOptions(bridge="br-0123456789ab"),
+    }
+    return Network(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def endpoint(**changes: object) -> Endpoint:
+    fields: dict[str, object] = {
+        "id": "f" * 64,
+        "network_id": ID,
+        "container_id": "c" * 64,
+        "addresses": (Cidr("172.18.0.2/16"),),
+        "gateways": (Address("172.18.0.1"),),
+        "mac": Mac("02:42:ac:12:00:02"),
+        "interface": "eth0",
+        "host_interface": "vethfffffff",
+    }
+    return Endpoint(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def test_a_network_is_a_bridge_with_the_gateways_address() -> None:
+    facts = find("bridge").network(network())
+    assert facts[0] == Bridge("br-0123456789ab", Mac("02:42:01:23:45:67"), 1500)
+    assert facts[1] == AddressFact(HOST, "br-0123456789ab", Cidr("172.18.0.1/16"))
+    assert Sysctl(HOST, "net/ipv4/ip_forward", "1") in facts
+    assert {e.table_object for e in facts if isinstance(e, Element)} == {"bridges", "same", "masqueraded"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "sets"),
+    [
+        ({"internal": True}, {"bridges", "same", "internal"}),
+        ({"bridge": BridgeOptions(bridge="b", icc=False)}, {"bridges", "same", "closed", "masqueraded"}),
+        ({"bridge": BridgeOptions(bridge="b", masquerade=False)}, {"bridges", "same"}),
+    ],
+)
+def test_options_are_set_elements(changes: dict[str, object], sets: set[str]) -> None:
+    facts = find("bridge").network(network(**changes))
+    assert {e.table_object for e in facts if isinstance(e, Element)} == sets
+
+
+def test_closed_networks_need_bridged_frames_to_be_filtered() -> None:
+    facts = find("bridge").network(network(bridge=BridgeOptions(bridge="b", icc=False)))
+    assert Sysctl(HOST, "net/bridge/bridge-nf-call-iptables", "1") in facts
+
+
+def test_an_endpoint_is_a_veth_pair() -> None:
+    veth, *rest = find("bridge").endpoint(network(), endpoint(), "/run/x/netns/1")
+    assert veth == Veth(
+        "vethfffffff",
+        host_mac("f" * 64),
+        "br-0123456789ab",
+        "/run/x/netns/1",
+        "eth0",
+        Mac("02:42:ac:12:00:02"),
+        1500,
+    )
+    assert rest == [
+        Sysctl("/run/x/netns/1", "net/ipv6/conf/eth0/disable_ipv6", "1"),
+        AddressFact("/run/x/netns/1", "eth0", Cidr("172.18.0.2/16")),
+    ]
+
+
+def test_link_local_addresses_are_added() -> None:
+    request = EndpointRequest(link_local=(Address("169.254.7.7"),))
+    facts = find("bridge").endpoint(network(), endpoint(request=request), "/n")
+    assert AddressFact("/n", "eth0", Cidr("169.254.7.7/16")) in facts
+
+
+def test_macs() -> None:
+    assert bridge_mac(ID) == "02:42:01:23:45:67"
+    assert endpoint_mac(endpoint(mac=None)) == "02:42:ac:12:00:02"
+    assert (
+        endpoint_mac(endpoint(request=EndpointRequest(mac=Mac("02:00:00:00:00:09")))) == "02:00:00:00:00:09"
+    )
+    first = int(host_mac("ab" * 32)[:2], 16)
+    assert first & 0x01 == 0, "multicast"
+    assert first & 0x02, "locally administered"
+    assert not host_mac("02" * 32).startswith("02:42")
+
+
+def test_known_options_are_parsed() -> None:
+    options = {
+        "com.docker.network.bridge.name": "s12br",
+        "com.docker.network.driver.mtu": "1400",
+        "com.docker.network.bridge.enable_icc": "false",
+        "com.docker.network.bridge.enable_ip_masquerade": "0",
+        "com.docker.network.bridge.host_binding_ipv4": "127.0.0.1",
+        "com.docker.network.container_iface_prefix": "lan",
+    }
+    parsed = find("bridge").options(NetworkRequest(name="n", options=options), ID, 1500)
+    assert parsed == BridgeOptions(
+        bridge="s12br",
+        mtu=1400,
+        icc=False,
+        masquerade=False,
+        host_binding_ipv4=Address("127.0.0.1"),
+        interface_prefix="lan",
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "text"),
+    [
+        ("com.docker.network.driver.mtu", "67", "68 to 65535"),
+        ("com.docker.network.driver.mtu", "big", "68 to 65535"),
+        ("com.docker.network.bridge.enable_icc", "maybe", "true or false"),
+        ("com.docker.network.bridge.name", "a" * 16, "1 to 15"),
+        ("com.docker.network.bridge.name", "a/b", "1 to 15"),
+        ("com.docker.network.bridge.host_binding_ipv4", "1.2.3", "not an IP address"),
+        ("com.docker.network.nosuch", "1", "known are: .*bridge.enable_icc"),
+    ],
+)
+def test_bad_options_are_named(key: str, value: str, text: str) -> None:
+    with pytest.raises(InvalidParameter, match=text):
+        find("bridge").options(NetworkRequest(name="n", options={key: value}), ID, 1500)
+
+
+def test_unknown_driver() -> None:
+    with pytest.raises(NotFound, match='plugin "nosuch" not found'):
+        find("nosuch")
+
+
+def test_default_route_goes_by_priority_then_name() -> None:
+    app = network("app", id="1" * 64), endpoint(network_id="1" * 64, interface="eth1")
+    web = network("web"), endpoint()
+    assert [r.link for r in default_routes([web, app], "/n")] == ["eth1"]
+    preferred = web[0], endpoint(request=EndpointRequest(gw_priority=1))
+    assert [r.link for r in default_routes([app, preferred], "/n")] == ["eth0"]
+    internal = network("app", internal=True), app[1]
+    assert [r.link for r in default_routes([web, internal], "/n")] == ["eth0"]
+    assert default_routes([(network(internal=True), endpoint(gateways=()))], "/n") == ()
