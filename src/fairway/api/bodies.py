@@ -99,7 +99,6 @@ def _pools(bodies: tuple[PoolBody, ...]) -> tuple[PoolRequest, ...]:
     return tuple(pools)
 
 
-
 class _Collector:
     """Applies parsers, gathering the texts of their errors; an empty text is None."""
 

@@ -22,25 +22,22 @@ async def list_(call: Call) -> web.Response:
     wanted = call.filters(listing.ACCEPTED)
     limit = max(call.integer("limit") or 0, 0)
     chosen = listing.select(call.engine, wanted, everything=call.flag("all"), limit=limit)
-    names: dict[tuple[str, str], str] = {}
-    now, size = time.time_ns(), call.flag("size")
-    shown = []
-    for container in chosen:
-        key = (container.config.image, container.image)
-        if key not in names:
-            names[key] = _image_name(call.engine, *key)
-        shown.append(
-            shapes.container_summary(
-                container,
-                call.engine.containers.endpoints(container.id),
-                call.engine.containers.health(container.id),
-                call.version,
-                image=names[key],
-                now=now,
-                sizes=await _sizes(call.engine, container) if size else None,
-            )
-        )
-    return json_reply(shown)
+    size = call.flag("size")
+    return json_reply([await summary(call, container, size=size) for container in chosen])
+
+
+async def summary(call: Call, container: Container, *, size: bool) -> dict[str, Any]:
+    """One container as lists show it."""
+    containers = call.engine.containers
+    return shapes.container_summary(
+        container,
+        containers.endpoints(container.id),
+        containers.health(container.id),
+        call.version,
+        image=_image_name(call.engine, container.config.image, container.image),
+        now=time.time_ns(),
+        sizes=await _sizes(call.engine, container) if size else None,
+    )
 
 
 def _image_name(engine: Backend, name: str, identifier: str) -> str:
@@ -85,7 +82,8 @@ async def create(call: Call) -> web.Response:
 async def start(call: Call) -> web.Response:
     if (call.request.content_length or 0) > 7:  # Docker's allowance for clients that send "{}" or "null"
         raise InvalidParameter(
-            "starting container with non-empty request body was deprecated since API v1.22 and removed in v1.24"
+            "starting container with non-empty request body was deprecated since API v1.22 "
+            "and removed in v1.24"
         )
     await call.engine.containers.start(call.path["id"])
     return empty()

@@ -6,7 +6,7 @@ the plain document to their exact form first, and only then are they built. Reje
 struct, which would repeat these rules for each endpoint.
 """
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -66,7 +66,8 @@ def build(value: Mapping[str, Any], target: type[T], name: str) -> T:
 
     Raises InvalidParameter: ``… cannot unmarshal number into Go struct field Config.Image of type string``.
     """
-    fitted = fit(dict(value), _type_info(target), name, "")
+    kind: type = target
+    fitted = fit(dict(value), _type_info(kind), name, "")
     try:
         return msgspec.convert(fitted, target)
     except msgspec.ValidationError as error:
@@ -92,7 +93,7 @@ def names(target: type) -> frozenset[str]:
 
 
 @lru_cache(maxsize=64)
-def _type_info(target: type) -> types.Type:
+def _type_info(target: Hashable) -> types.Type:
     return types.type_info(target)
 
 
@@ -189,7 +190,9 @@ def _go_kind(value: Any) -> str:
         return "bool"
     if isinstance(value, int | float):
         return "number" if isinstance(value, int) and value in _INT64 else f"number {value}"
-    return {str: "string", list: "array", dict: "object"}.get(type(value), "null")
+    if isinstance(value, str):
+        return "string"
+    return "array" if isinstance(value, list) else "object"
 
 
 def _want(fits: bool, value: Any, kind: types.Type, struct: str, path: str) -> None:

@@ -1,5 +1,7 @@
 """``/exec``: commands in running containers (API, "Exec")."""
 
+import asyncio
+
 from aiohttp import web
 
 from fairway.api import bodies, detach, shapes
@@ -8,7 +10,9 @@ from fairway.api.hijack import Connection, Hijacked, content_type, frame, pump, 
 from fairway.api.replies import empty, json_reply
 from fairway.api.routing import Call, Route
 from fairway.model.errors import Conflict, Fault, NotFound
-from fairway.model.process import Exec, StreamName
+from fairway.model.process import Exec, ExecProcess, StreamName
+
+_SETTLE_SECONDS = 2.0
 
 
 async def create(call: Call) -> web.Response:
@@ -19,7 +23,7 @@ async def create(call: Call) -> web.Response:
 
 
 async def start(call: Call) -> web.StreamResponse:
-    """Detached: 204-like 200 once started. Otherwise hijacked until the command's output ends.
+    """Detached: answered once started. Otherwise hijacked until the command's output ends.
 
     A command that cannot be started is told on the stream, since clients then read the exit code (126, 127)
     from inspect; only what concerns the exec itself is an HTTP error.
@@ -32,7 +36,7 @@ async def start(call: Call) -> web.StreamResponse:
         return empty(200)
     connection: Connection | None = None
     try:
-        process = await call.engine.execs.start(instance.id, console_size=size)
+        process = await _begin(call, instance, size)
     except (Conflict, NotFound):
         raise
     except Fault as fault:
@@ -50,11 +54,36 @@ async def start(call: Call) -> web.StreamResponse:
             tty=instance.request.tty,
             detach=_scanner(instance),
         )
+        if not connection.lost.is_set():
+            await _settle(process)
     finally:
         process.streams.close()
         if connection is not None:
             connection.close()
     return Hijacked()
+
+
+async def _begin(call: Call, instance: Exec, size: tuple[int, int]) -> ExecProcess:
+    """Start, uninterrupted; if the client has gone meanwhile, nobody will read the streams."""
+    starting = asyncio.ensure_future(call.engine.execs.start(instance.id, console_size=size))
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        starting.add_done_callback(_abandon)
+        raise
+
+
+def _abandon(started: asyncio.Future[ExecProcess]) -> None:
+    if not started.cancelled() and started.exception() is None:
+        started.result().streams.close()
+
+
+async def _settle(process: ExecProcess) -> None:
+    """Clients ask for the exit code right after the stream's end: let it be known by then.
+
+    Not without bound, as a command may close its output and go on.
+    """
+    await asyncio.wait([asyncio.ensure_future(process.exit)], timeout=_SETTLE_SECONDS)
 
 
 async def _tell(connection: Connection, instance: Exec, message: str) -> None:

@@ -1,8 +1,9 @@
 """Attach and exec: one HTTP connection turned into a raw two-way stream (API, ``ContainerAttach``).
 
-The reply's head is written by hand (``101 UPGRADED`` when the client asked to upgrade, else ``200 OK``) and the
-transport is given a protocol of its own: aiohttp knows only websocket upgrades, and its HTTP protocol closes the
-connection when the client shuts down its write side, whereas here that is the end of stdin and output goes on.
+The reply's head is written by hand (``101 UPGRADED`` when the client asked to upgrade, else ``200 OK``) and
+the transport is given a protocol of its own: aiohttp knows only websocket upgrades, and its HTTP protocol
+closes the connection when the client shuts down its write side, whereas here that is the end of stdin and
+output goes on.
 
 Output is framed unless a terminal is used: stream number, three zero bytes, length as big-endian 32 bits.
 """
@@ -152,9 +153,9 @@ async def pump(
 
     Closing ``streams`` and ``connection`` stays with the caller.
     """
-    output = asyncio.ensure_future(_outward(connection, streams, wanted, tty))
+    output: asyncio.Future[bool] = asyncio.ensure_future(_outward(connection, streams, wanted, tty))
     inward = asyncio.ensure_future(_inward(connection, streams, stdin, detach))
-    lost = asyncio.ensure_future(connection.lost.wait())
+    lost: asyncio.Future[bool] = asyncio.ensure_future(_gone(connection))
     tasks: list[asyncio.Future[bool]] = [output, inward, lost]
     try:
         pending = set(tasks)
@@ -168,6 +169,10 @@ async def pump(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _gone(connection: Connection) -> bool:
+    return await connection.lost.wait()
 
 
 async def _outward(

@@ -1,8 +1,8 @@
 """Which containers ``GET /containers/json`` shows (Docker's ``docker ps`` filters), newest first.
 
-Filters may name images, containers and networks by any reference; those are resolved once per request, into a
-tuple of tests that each container must pass. Stopped containers are shown with ``all``, a limit, or a filter on
-the status, as in Docker.
+Filters may name images, containers and networks by any reference; those are resolved once per request, into
+tests that each container must pass. Stopped containers are shown with ``all``, a limit, or a filter on the
+status, as in Docker.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""``GET /containers/{id}/top``: the host's ``ps``, limited to the container's processes, as Docker does it."""
+"""``GET /containers/{id}/top``: the host's ``ps``, limited to the container's processes."""
 
 import asyncio
 import re

@@ -46,9 +46,7 @@ async def prune(call: Call) -> web.Response:
     everything = wanted.boolean("all")
     if everything is None:
         everything = call.version < (1, 42)
-    names, reclaimed = await call.engine.volumes.prune(
-        filters.prune(wanted, time.time_ns(), all_=everything)
-    )
+    names, reclaimed = await call.engine.volumes.prune(filters.prune(wanted, time.time_ns(), all_=everything))
     return json_reply({"VolumesDeleted": list(names) or None, "SpaceReclaimed": reclaimed})
 
 

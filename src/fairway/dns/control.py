@@ -10,6 +10,7 @@ that is being repaired anyway.
 """
 
 import asyncio
+import os
 import socket
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -25,11 +26,17 @@ class ResolverClient:
     """Publishes names; implements the engine's ``Resolver``. To be used from one event loop."""
 
     def __init__(self, location: Location, on_exit: Callable[[], None] | None = None) -> None:
-        """``on_exit`` is called when a resolver that we were connected to ended without being told to."""
+        """``on_exit`` is called when a resolver that we were connected to ended without being told to.
+
+        That is when the process is gone, not when the connection is: by then all its sockets are closed, and
+        127.0.0.11:53 can be bound again in every sandbox.
+        """
         self._location = location
         self._on_exit = on_exit
         self._lock = asyncio.Lock()
         self._connection: _Connection | None = None
+        self._process: int | None = None
+        """A pidfd, readable once the resolver has ended."""
         self.pid = 0
         """Of the resolver last connected to."""
 
@@ -62,6 +69,7 @@ class ResolverClient:
     async def close(self) -> None:
         """Disconnect; the resolver goes on."""
         async with self._lock:
+            self._unwatch()
             if self._connection is not None:
                 self._connection.close()
                 self._connection = None
@@ -84,18 +92,39 @@ class ResolverClient:
             sock, fresh = await asyncio.to_thread(launch.connect, self._location)
             self.pid = launch.process_id(sock)
             sock.setblocking(False)
-            _, self._connection = await asyncio.get_running_loop().create_unix_connection(
-                lambda: _Connection(self._on_exit), sock=sock
-            )
+            loop = asyncio.get_running_loop()
+            _, self._connection = await loop.create_unix_connection(_Connection, sock=sock)
+            self._watch(loop)
             return self._connection, fresh
+
+    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Have ``_exited`` called when the process ends; one that an earlier call watches has ended, too."""
+        if self._process is not None:
+            self._exited()
+        try:
+            self._process = os.pidfd_open(self.pid)
+        except ProcessLookupError:
+            loop.call_soon(self._exited)
+        else:
+            loop.add_reader(self._process, self._exited)
+
+    def _unwatch(self) -> None:
+        if self._process is not None:
+            asyncio.get_running_loop().remove_reader(self._process)
+            os.close(self._process)
+            self._process = None
+
+    def _exited(self) -> None:
+        self._unwatch()
+        if self._on_exit is not None:
+            self._on_exit()
 
 
 class _Connection(asyncio.Protocol):
     """Requests out, responses in, in the same order."""
 
-    def __init__(self, on_exit: Callable[[], None] | None) -> None:
+    def __init__(self) -> None:
         self.alive = False
-        self._on_exit = on_exit
         self._waiting: deque[asyncio.Future[Response]] = deque()
         self._buffer = bytearray()
 
@@ -118,13 +147,11 @@ class _Connection(asyncio.Protocol):
                 future.set_result(response)
 
     def connection_lost(self, _error: Exception | None) -> None:
-        unexpected, self.alive = self.alive, False
+        self.alive = False
         for future in self._waiting:
             if not future.done():
                 future.set_exception(Unavailable("the resolver has ended"))
         self._waiting.clear()
-        if unexpected and self._on_exit is not None:
-            self._on_exit()
 
     async def ask(self, request: Request) -> Response:
         """Raises Unavailable if the resolver ends before it replies; System if it takes too long."""

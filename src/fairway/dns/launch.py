@@ -112,7 +112,8 @@ def _same_version(connection: socket.socket) -> bool:
 def _start(location: Location) -> bool:
     """Run the resolver; True once it listens, False if another one holds the lock. Raises System."""
     Path(location.state).mkdir(parents=True, exist_ok=True, mode=0o700)
-    command = [sys.executable, "-m", "fairway.dns.server", "--detach"]
+    # -P: nothing is imported from the directory that the daemon happens to be started in.
+    command = [sys.executable, "-P", "-m", "fairway.dns.server", "--detach"]
     command += ["--socket", location.socket, "--state", location.state]
     command += ["--resolv-conf", location.resolv_conf]
     log = os.open(Path(location.state, "resolver.log"), os.O_CREAT | os.O_RDWR | os.O_APPEND, 0o600)

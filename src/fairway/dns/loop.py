@@ -7,10 +7,13 @@ a callback's cost to each datagram.
 import select
 import time
 from collections.abc import Callable
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from itertools import count
 
 READ, WRITE = select.EPOLLIN, select.EPOLLOUT
+
+KEEP_CANCELLED = 256
+"""Cancelled timers are swept out above this: connections that come and go must not pile them up."""
 
 Handler = Callable[[int], None]
 """Called with the epoll events of its descriptor."""
@@ -19,13 +22,16 @@ Handler = Callable[[int], None]
 class Timer:
     """A call to come; ``cancel`` forgets it."""
 
-    __slots__ = ("call",)
+    __slots__ = ("_loop", "call")
 
-    def __init__(self, call: Callable[[], None]) -> None:
+    def __init__(self, loop: "Loop", call: Callable[[], None]) -> None:
+        self._loop = loop
         self.call: Callable[[], None] | None = call
 
     def cancel(self) -> None:
-        self.call = None
+        if self.call is not None:
+            self.call = None
+            self._loop.cancelled += 1
 
 
 class Loop:
@@ -37,6 +43,8 @@ class Loop:
         self._timers: list[tuple[float, int, Timer]] = []
         self._order = count()
         self._running = False
+        self.cancelled = 0
+        """Timers that wait in the heap for nothing."""
 
     def now(self) -> float:
         """Monotonic seconds."""
@@ -55,7 +63,11 @@ class Loop:
         self._epoll.unregister(descriptor)
 
     def call_at(self, when: float, call: Callable[[], None]) -> Timer:
-        timer = Timer(call)
+        if self.cancelled > KEEP_CANCELLED and self.cancelled > len(self._timers) // 2:
+            self._timers = [entry for entry in self._timers if entry[2].call is not None]
+            heapify(self._timers)
+            self.cancelled = 0
+        timer = Timer(self, call)
         heappush(self._timers, (when, next(self._order), timer))
         return timer
 
@@ -80,6 +92,7 @@ class Loop:
         """Seconds to the next timer, -1 for ever."""
         while self._timers and self._timers[0][2].call is None:
             heappop(self._timers)
+            self.cancelled -= 1
         return max(0.0, self._timers[0][0] - self.now()) if self._timers else -1
 
     def _run_timers(self) -> None:
@@ -87,6 +100,9 @@ class Loop:
             return
         now = self.now()
         while self._timers and self._timers[0][0] <= now:
-            call = heappop(self._timers)[2].call
-            if call is not None:
-                call()
+            timer = heappop(self._timers)[2]
+            if timer.call is None:
+                self.cancelled -= 1
+                continue
+            call, timer.call = timer.call, None
+            call()

@@ -57,7 +57,8 @@ class Resolver:
         loop.watch(control.fileno(), READ, self._accept)
 
     def _accept(self, _events: int) -> None:
-        with suppress(BlockingIOError):
+        # The caller is gone again, or descriptors ran out: then it waits until there are some.
+        with suppress(OSError):
             sock, _ = self._control.accept()
             sock.setblocking(False)
             _Caller(self, self._loop, sock)

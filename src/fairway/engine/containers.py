@@ -430,7 +430,9 @@ class Containers:
 
     async def export(self, reference: str) -> AsyncIterator[bytes]:
         """The container's file system as a tar stream."""
-        container = self.find(reference)
+        return self._export(self.find(reference))
+
+    async def _export(self, container: Container) -> AsyncIterator[bytes]:
         async with self._lifecycle.mounted(container) as root:
             async for chunk in self._core.images.export(root):
                 yield chunk

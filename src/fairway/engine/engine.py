@@ -1,5 +1,7 @@
 """The engine: all verbs over one state, and its own start and stop."""
 
+from collections.abc import Callable
+
 from fairway.engine.attachments import Attachments
 from fairway.engine.containers import Containers
 from fairway.engine.core import Core
@@ -10,15 +12,18 @@ from fairway.engine.lifecycle import Lifecycle
 from fairway.engine.naming import Naming
 from fairway.engine.networks import Networks
 from fairway.engine.restore import Restore
+from fairway.engine.system import System
 from fairway.engine.volumes import Volumes
 from fairway.engine.waiters import Waiters
+from fairway.model.system import SystemFacts
 
 
 class Engine:
     """Groups of verbs by noun. All of it belongs to one event loop."""
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core, facts: Callable[[], SystemFacts]) -> None:
         self._core = core
+        self.system = System(facts)
         attachments, waiters = Attachments(core), Waiters()
         self._naming = Naming(core)
         self.events: Events = core.events

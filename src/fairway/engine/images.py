@@ -31,7 +31,7 @@ class ImageVerbs:
         await self._store.tag(reference, repository, tag)
         self._event("tag", image.id, f"{repository}:{tag or 'latest'}")
 
-    async def remove(self, reference: str, *, force: bool, noprune: bool) -> Sequence[tuple[str, str]]:
+    async def remove(self, reference: str, force: bool, noprune: bool) -> Sequence[tuple[str, str]]:
         outcome = await self._store.remove(
             reference, force=force, prune=not noprune, used=tuple(self._core.state.containers.values())
         )

@@ -269,7 +269,7 @@ class Lifecycle:
 
     def watch(self, container: Container) -> None:
         """See to the container's exit, whenever it comes."""
-        self._spawn(container.id, self._watch(container.id))
+        self._spawn(container.id, lambda: self._watch(container.id))
         self.health.start(container)
 
     async def _watch(self, container_id: str) -> None:
@@ -316,7 +316,7 @@ class Lifecycle:
             core.events.network(network, "disconnect", container.id)
         self._waiters.exited(container.id, exit_)
         if restart is not None:
-            self._spawn(container.id, self._restart_later(container.id, restart))
+            self._spawn(container.id, lambda: self._restart_later(container.id, restart))
         elif container.host.auto_remove and self.auto_remove:
             await self.auto_remove(container)
 
@@ -396,10 +396,10 @@ class Lifecycle:
 
     # Tasks.
 
-    def _spawn(self, container_id: str, work: Awaitable[None]) -> None:
+    def _spawn(self, container_id: str, work: Callable[[], Awaitable[None]]) -> None:
         async def guarded() -> None:
             try:
-                await work
+                await work()
             except Fault as e:
                 self._core.log.error(
                     "while looking after a container", container=container_id, error=e.message

@@ -118,7 +118,8 @@ class Networks:
     async def _establish(self, network: Network) -> None:
         state = self._core.state
         async with self._core.locks.hold(f"network/{network.id}"):
-            self._core.ipam.add(network)
+            if not network.config_only:
+                self._core.ipam.add(network)
             try:
                 await state.commit(network, begin=network)
             except BaseException:

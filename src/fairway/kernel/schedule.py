@@ -25,7 +25,7 @@ Hand = Callable[[Sequence[Step]], Sequence[Outcome]]
 
 @dataclass(slots=True)
 class Result:
-    """Steps that changed something, in order, and what failed."""
+    """Steps that changed something, in the plan's order, and what failed."""
 
     changed: list[Step] = field(default_factory=list)
     failures: list[Fault] = field(default_factory=list)
@@ -52,16 +52,17 @@ def withdraw(plan: Plan, hand: Hand) -> list[Fault]:
 def work(plan: Plan, hand: Hand, *, stop: bool) -> Result:
     """Take the plan run by run; after a run with a failure, stop if asked to."""
     result = Result()
+    changed: set[Step] = set()
     steps, carried = reduce(plan)
     for run in runs(steps):
         for step, outcome in zip(run, hand(run), strict=True):
             if isinstance(outcome, Fault):
                 result.failures.append(outcome)
             elif outcome:
-                # carried steps were taken before their carrier: undoing, they come after it
-                result.changed += [*carried.get(step, ()), step]
+                changed.update((step, *carried.get(step, ())))
         if stop and result.failures:
             break
+    result.changed = [step for step in plan if step in changed]
     return result
 
 

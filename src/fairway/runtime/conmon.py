@@ -17,7 +17,7 @@ import msgspec
 
 from fairway.model.container import Container
 from fairway.model.errors import InvalidParameter, System
-from fairway.runtime import cgroups, command, faults
+from fairway.runtime import cgroups, command, faults, pidfd
 from fairway.runtime.paths import Paths
 from fairway.runtime.select import Program
 
@@ -170,13 +170,9 @@ async def gone(pid: int) -> None:
         fd = os.pidfd_open(pid)
     except ProcessLookupError:
         return
-    loop = asyncio.get_running_loop()
-    over = asyncio.Event()
-    loop.add_reader(fd, over.set)
     try:
-        await over.wait()
+        await pidfd.gone(fd)
     finally:
-        loop.remove_reader(fd)
         os.close(fd)
 
 

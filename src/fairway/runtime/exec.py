@@ -28,11 +28,14 @@ import msgspec
 
 from fairway.model.errors import Conflict
 from fairway.model.process import ExecRequest, StreamName
-from fairway.runtime import command, faults, inotify
+from fairway.runtime import command, faults, inotify, pidfd
 from fairway.runtime.conmon import read_pid
 from fairway.runtime.paths import Paths
 from fairway.runtime.select import Program
-from fairway.runtime.streams import FdStreams
+from fairway.runtime.streams import GRACE, FdStreams
+
+LOST = 255
+"""Exit code of an exec whose own nobody saw."""
 
 
 class Completion(Awaitable[int]):
@@ -102,7 +105,7 @@ async def start(
         reason = faults.logged(directory / "log")
         shutil.rmtree(directory)
     if pid:
-        end = asyncio.create_task(_end(ending, pipes.streams))
+        end = asyncio.create_task(_end(process, ending, pid, pipes.streams))
         return OciExec(pid, pipes.streams, process, end, pipes.terminal)
     pipes.streams.close()
     if "paused" in reason or "does not exist" in reason or "stopped container" in reason:
@@ -145,11 +148,33 @@ async def _started(watch: inotify.Watch, directory: Path, end: "asyncio.Task[int
         changed.cancel()
 
 
-async def _end(ending: "asyncio.Task[int]", streams: FdStreams) -> int:
-    """Exit code."""
-    status = await ending
-    streams.expire()
-    return status if status >= 0 else 128 - status
+async def _end(
+    process: asyncio.subprocess.Process, ending: "asyncio.Task[int]", pid: int, streams: FdStreams
+) -> int:
+    """Exit code of the exec.
+
+    crun ends with the program. runc first copies its output to the end, which a background process can put
+    off for ever; then runc is ended and the kernel asked for the exit code.
+    """
+    try:
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        fd = -1
+    try:
+        ended = asyncio.create_task(pidfd.gone(fd) if fd >= 0 else asyncio.sleep(0))
+        await asyncio.wait({ended, ending}, return_when=asyncio.FIRST_COMPLETED)
+        ended.cancel()
+        streams.expire()
+        try:
+            status = await asyncio.wait_for(asyncio.shield(ending), GRACE)
+        except TimeoutError:
+            process.kill()
+            code = pidfd.exit_code(fd) if fd >= 0 else None
+            return LOST if code is None else code
+        return status if status >= 0 else 128 - status
+    finally:
+        if fd >= 0:
+            os.close(fd)
 
 
 class _Pipes:

@@ -80,7 +80,7 @@ def _hybrid() -> bool:
 async def _probe(program: Program) -> None:
     with tempfile.TemporaryDirectory(prefix=_PROBE) as directory:
         bundle = Path(directory)
-        (bundle / "rootfs").mkdir()
+        (bundle / "rootfs/dev").mkdir(parents=True)
         (bundle / "config.json").write_bytes(msgspec.json.encode(_probe_config(bundle.name)))
         root = str(bundle / "state")
         prefix = [*program.create_prefix, program.path, "--root", root]

@@ -58,7 +58,7 @@ def test_a_network_is_a_bridge_with_the_gateways_address() -> None:
     ],
 )
 def test_options_are_set_elements(changes: dict[str, object], sets: set[str]) -> None:
-    facts = find("bridge").network(network(**changes))
+    facts = find("bridge").network(network("web", **changes))
     assert {e.table_object for e in facts if isinstance(e, Element)} == sets
 
 

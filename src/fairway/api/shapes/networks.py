@@ -11,6 +11,8 @@ from fairway.model.network import Endpoint, EndpointRequest, Network, Pool, Sand
 
 Json = dict[str, Any]
 
+_PREDEFINED = ("bridge", "host", "none")
+
 
 def network(net: Network, attached: Iterable[tuple[Container, Endpoint]] = ()) -> Json:
     """``GET /networks/{id}``; in the list ``Containers`` stays empty, as in Docker."""
@@ -67,7 +69,7 @@ def endpoint_settings(net: Network, endpoint: Endpoint, container: Container, ve
     """One entry of ``NetworkSettings.Networks``."""
     asked = endpoint.request
     aliases = list(asked.aliases)
-    if version < (1, 45) and net.name not in ("bridge", "host", "none"):
+    if version < (1, 45) and net.name not in _PREDEFINED:
         aliases.append(container.id[:12])
     return {
         "IPAMConfig": _ipam_config(asked),
@@ -77,10 +79,18 @@ def endpoint_settings(net: Network, endpoint: Endpoint, container: Container, ve
         "DriverOpts": asked.driver_options or None,
         "GwPriority": asked.gw_priority,
         "NetworkID": net.id,
-        "EndpointID": endpoint.id if container.state.running else "",
+        "EndpointID": endpoint.id,
         **_addresses(endpoint),
-        "DNSNames": list(endpoint.dns_names) or None,
+        "DNSNames": _dns_names(net, endpoint, container),
     }
+
+
+def _dns_names(net: Network, endpoint: Endpoint, container: Container) -> list[str] | None:
+    """Names that peers on a user-defined network find the container by; null on the predefined ones."""
+    if net.name in _PREDEFINED:
+        return None
+    names = (container.name, *endpoint.request.aliases, container.id[:12], container.config.hostname)
+    return [name for name in dict.fromkeys(names) if name]
 
 
 def _ipam_config(asked: EndpointRequest) -> Json | None:
@@ -131,7 +141,7 @@ def network_settings(
         "LinkLocalIPv6PrefixLen": 0,
         "SecondaryIPAddresses": None,
         "SecondaryIPv6Addresses": None,
-        "EndpointID": default.id if default and running else "",
+        "EndpointID": default.id if default else "",
         **_addresses(default),
         "MacAddress": (default.mac or "") if default else "",
         "Networks": {

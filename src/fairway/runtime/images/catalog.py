@@ -1,7 +1,8 @@
 """The index of images: which there are, their names and their descent. Pure; the store keeps it in a file.
 
 A catalog is immutable: a change makes a new one that replaces the old at once, so readers never wait and
-never see half a change. Names are canonical references (``docker.io/library/busybox:latest`` or ``…@sha256:…``).
+never see half a change. Names are canonical references: ``docker.io/library/busybox:latest`` or
+``…@sha256:…``.
 """
 
 import hashlib

@@ -113,7 +113,7 @@ def _pairs(config: Document, text: str, verb: str) -> list[tuple[str, str]]:
         key, equals, value = word.partition("=")
         if not equals:
             raise InvalidParameter(
-                f"Syntax error - can't find = in {word!r}. Must be of the form: name=value".replace("'", '"')
+                f'Syntax error - can\'t find = in "{word}". Must be of the form: name=value'
             )
         if not key:
             raise InvalidParameter(f"{verb} names can not be blank")

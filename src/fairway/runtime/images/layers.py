@@ -2,7 +2,8 @@
 
 ``layers/<hex of diff id>/`` holds ``diff/`` (a lower directory of overlayfs), ``blob`` (the archive,
 compressed) and ``layer.json``; ``l/<name>`` is a short link to ``diff``, because all lower directories of a
-mount must fit into one page of options. A layer is built in ``tmp/`` and renamed into place, so it is there whole or not.
+mount must fit into one page of options. A layer is built in ``tmp/`` and renamed into place, so it is there
+whole or not.
 
 Layers are unpacked one by one rather than flattened into one tree per image (what umoci does): flattening
 would give up sharing and make commit cost as much as the image. The archive is kept because a diff id is the

@@ -12,7 +12,6 @@ Prints the sum of the regular files' sizes in bytes. Exit status 1: the archive 
 failed; stderr says what.
 """
 
-# ruff: noqa: PTH
 # Names here are whatever an archive or a container made them; os takes them as they are, one call each.
 
 import errno

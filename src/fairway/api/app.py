@@ -1,0 +1,30 @@
+"""The API as an aiohttp application: all routes behind one dispatcher."""
+
+from aiohttp import web
+
+from fairway.api import containers, decode, execs, images, networks, streams, system, unsupported, volumes
+from fairway.api.backend import Backend
+from fairway.api.routing import Router
+
+ROUTES = (
+    *system.ROUTES,
+    *networks.ROUTES,
+    *containers.ROUTES,
+    *streams.ROUTES,
+    *execs.ROUTES,
+    *unsupported.ROUTES,
+    *volumes.ROUTES,
+    *images.ROUTES,
+)
+"""The unsupported ones come before those whose last parameter may hold slashes."""
+
+
+def create_app(engine: Backend) -> web.Application:
+    """Serve with ``AppRunner(app, handler_cancellation=True, access_log=None)``.
+
+    Cancellation lets streams end with their client; what changes state is shielded from it (``routing``).
+    """
+    router = Router(engine, ROUTES)
+    app = web.Application(client_max_size=decode.LIMIT)
+    app.router.add_route("*", "/{path:.*}", router.dispatch)
+    return app

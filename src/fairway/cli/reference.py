@@ -1,0 +1,70 @@
+"""Image names: ``busybox``, ``registry:5000/team/app:v1``, ``app@sha256:…``.
+
+A name is familiar (``busybox``) or full (``docker.io/library/busybox``); both forms appear in Docker's texts.
+Grammar: github.com/distribution/reference.
+"""
+
+from __future__ import annotations
+
+import re
+
+_HUB, _OFFICIAL = "docker.io", "library"
+_NAME = re.compile(r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*")
+_TAG = re.compile(r"[\w][\w.-]{0,127}")
+_DIGEST = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}")
+
+
+class Reference:
+    """A parsed name; ``tag`` is ``latest`` when neither tag nor digest was given, ``defaulted`` then tells so."""
+
+    __slots__ = ("defaulted", "digest", "name", "tag")
+
+    def __init__(self, name: str, tag: str, digest: str, defaulted: bool) -> None:
+        self.name, self.tag, self.digest, self.defaulted = name, tag, digest, defaulted
+
+    @classmethod
+    def parse(cls, text: str) -> Reference | None:
+        """The name in its full form; None when ``text`` is an image id or no name at all."""
+        if re.fullmatch(r"[0-9a-f]{64}", text):
+            return None
+        rest, _, digest = text.partition("@")
+        head, _, tail = rest.rpartition("/")
+        tail, colon, tag = tail.partition(":")
+        path = f"{head}/{tail}" if head else tail
+        domain, slash, remainder = path.partition("/")
+        if not slash or not (set(".:") & set(domain) or domain == "localhost" or domain != domain.lower()):
+            domain, remainder = _HUB, path
+        if domain in ("index.docker.io", _HUB):
+            domain = _HUB
+            remainder = remainder if "/" in remainder else f"{_OFFICIAL}/{remainder}"
+        if not _NAME.fullmatch(remainder) or (colon and not _TAG.fullmatch(tag)):
+            return None
+        if "@" in text and not _DIGEST.fullmatch(digest):
+            return None
+        defaulted = not tag and not digest
+        return cls(f"{domain}/{remainder}", "latest" if defaulted else tag, digest, defaulted)
+
+    @property
+    def familiar_name(self) -> str:
+        """The name without what is understood: ``busybox``."""
+        return self.name.removeprefix(f"{_HUB}/").removeprefix(f"{_OFFICIAL}/")
+
+    @property
+    def suffix(self) -> str:
+        """``:tag``, ``@digest`` or both."""
+        return (f":{self.tag}" if self.tag else "") + (f"@{self.digest}" if self.digest else "")
+
+    @property
+    def familiar(self) -> str:
+        """``busybox:latest``."""
+        return self.familiar_name + self.suffix
+
+    @property
+    def full(self) -> str:
+        """``docker.io/library/busybox:latest``."""
+        return self.name + self.suffix
+
+    @property
+    def wanted(self) -> str:
+        """What to ask the registry for: the digest if there is one, else the tag."""
+        return self.digest or self.tag

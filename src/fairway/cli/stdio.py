@@ -1,0 +1,102 @@
+"""Bytes between our standard streams and a container's, over an upgraded connection or a log's body.
+
+Without a terminal the daemon multiplexes: frames of ``[stream, 0, 0, 0, size (4 bytes, big endian)] payload``,
+stream 1 is standard output, 2 standard error (the API page "Attach to a container", Stream format). With a
+terminal there is one raw stream. The end of our input half-closes the connection; its output still arrives.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+from collections.abc import Iterable
+
+from fairway.api.client import Stream
+from fairway.cli.detach import DetachKeys
+
+_STDERR = 2
+_HEADER = 8
+_READ = 65536
+
+
+class Demultiplexer:
+    """Takes multiplexed bytes as they come, gives back ``(file descriptor, payload)`` pairs."""
+
+    def __init__(self) -> None:
+        self._pending = bytearray()
+
+    def feed(self, data: bytes) -> list[tuple[int, bytes]]:
+        """The payloads that are complete now."""
+        self._pending += data
+        found = []
+        while len(self._pending) >= _HEADER:
+            size = int.from_bytes(self._pending[4:_HEADER], "big")
+            if len(self._pending) < _HEADER + size:
+                break
+            number = 2 if self._pending[0] == _STDERR else 1
+            found.append((number, bytes(self._pending[_HEADER : _HEADER + size])))
+            del self._pending[: _HEADER + size]
+        return found
+
+
+def write_all(number: int, data: bytes) -> None:
+    """All of ``data`` to a file descriptor."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(number, view) :]
+
+
+def copy_out(chunks: Iterable[bytes], tty: bool) -> None:
+    """A log's or an attachment's bytes to our standard output and error."""
+    frames = Demultiplexer()
+    for chunk in chunks:
+        for number, data in [(1, chunk)] if tty else frames.feed(chunk):
+            write_all(number, data)
+
+
+def pump(stream: Stream, tty: bool, stdin: bool, keys: DetachKeys | None) -> bool:
+    """Copy both ways until the daemon closes its side; True when the user typed the detach keys."""
+    frames = Demultiplexer()
+    watched: list[object] = [stream.socket, 0] if stdin else [stream.socket]
+    if not stdin:
+        stream.end_input()
+    while True:
+        ready = [stream.socket] if stream.pending else select.select(watched, [], [])[0]
+        if stream.socket in ready:
+            data = _receive(stream)
+            if not data:
+                return False
+            for number, payload in [(1, data)] if tty else frames.feed(data):
+                write_all(number, payload)
+        if 0 in ready and _forward_input(stream, keys, watched):
+            return True
+
+
+def _receive(stream: Stream) -> bytes:
+    """Some bytes; a connection that was reset has ended as well as one that was closed."""
+    try:
+        return stream.receive()
+    except ConnectionResetError:
+        return b""
+
+
+def _forward_input(stream: Stream, keys: DetachKeys | None, watched: list[object]) -> bool:
+    """One read of our input, sent on; True for the detach keys."""
+    try:
+        typed = os.read(0, _READ)
+    except OSError:
+        # A terminal that hung up reads as an error: the end of the input, too.
+        typed = b""
+    if not typed:
+        stream.end_input()
+        watched.remove(0)
+        return False
+    detached = False
+    if keys is not None:
+        typed, detached = keys.feed(typed)
+    try:
+        stream.send(typed)
+    except (BrokenPipeError, ConnectionResetError):
+        # The container is gone and takes no more input; what it wrote before is still to be read.
+        watched.remove(0)
+    return detached

@@ -1,0 +1,105 @@
+"""A host of one's own per test: a fresh network namespace, in which a LinuxKernel works as on a real host.
+
+The kernel's worker thread enters the namespace; the test itself stays outside and looks in with ``run``.
+Everything made below the test's directory is taken down at the end, and what a test leaked is an error.
+"""
+
+import contextlib
+import os
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from fairway.firewall.ruleset import RULESET
+from fairway.kernel.libc import unmount
+from fairway.kernel.linux import LinuxKernel
+from fairway.kernel.mounts import mounts
+from fairway.kernel.namespaces import Namespaces, prepare_run_directory, release_run_directory, remove
+
+
+class HeldListeners:
+    """Holds the DNS sockets of sandboxes and never answers."""
+
+    def __init__(self) -> None:
+        self.held: dict[str, tuple[socket.socket, socket.socket]] = {}
+
+    def open(self, sandbox: str, udp: socket.socket, tcp: socket.socket) -> None:
+        self.held[sandbox] = (udp, tcp)
+
+    def close(self, sandbox: str) -> None:
+        for each in self.held.pop(sandbox, ()):
+            each.close()
+
+    def sandboxes(self) -> frozenset[str]:
+        return frozenset(self.held)
+
+
+class NetnsHost:
+    """``file`` is the host's namespace, ``namespaces`` the directory for sandboxes, ``root`` holds mounts."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.file = str(root / "host")
+        self.namespaces = str(root / "run" / "netns")
+        self.listeners = HeldListeners()
+
+    def kernel(self, owner: str = "test", ruleset: str = RULESET) -> LinuxKernel:
+        return LinuxKernel(
+            owner,
+            ruleset=ruleset,
+            namespaces=self.namespaces,
+            mounts=[str(self.root)],
+            listeners=self.listeners,
+            host_namespace=self.file,
+        )
+
+    def sandbox(self, name: str) -> str:
+        """Path for a sandbox's namespace file; nothing is made."""
+        return f"{self.namespaces}/{name}"
+
+    def run(self, command: str, namespace: str = "") -> subprocess.CompletedProcess[str]:
+        """A shell command inside the host's or a sandbox's namespace."""
+        argv = ["nsenter", f"--net={namespace or self.file}", "sh", "-c", command]
+        return subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
+
+    def leftovers(self) -> list[str]:
+        """Mounts below the directory apart from its own."""
+        own = {self.file, str(self.root / "run")}
+        return [m.target for m in mounts() if m.target.startswith(f"{self.root}/") and m.target not in own]
+
+
+@contextlib.contextmanager
+def netns_host(root: Path) -> Iterator[NetnsHost]:
+    """A host below ``root``; takes everything down afterwards, whatever the test did."""
+    host = NetnsHost(root)
+    prepare_run_directory(str(root / "run"))
+    try:
+        os.mkdir(host.namespaces)
+        _make_namespace(host.file)
+        yield host
+    finally:
+        for sandbox in list(host.listeners.held):
+            host.listeners.close(sandbox)
+        for target in reversed(host.leftovers()):
+            unmount(target)
+        remove(host.file)
+        release_run_directory(str(root / "run"))
+
+
+def _make_namespace(file: str) -> None:
+    """Make the host's namespace in a thread: the one that calls this never leaves its own."""
+
+    def make() -> None:
+        namespaces = Namespaces(None)
+        try:
+            namespaces.create(file)
+        finally:
+            namespaces.close()
+
+    thread = threading.Thread(target=make)
+    thread.start()
+    thread.join()
+    if not Path(file).exists():
+        raise RuntimeError(f"could not make a network namespace at {file}")

@@ -1,0 +1,334 @@
+"""The verbs of containers, on fakes."""
+
+import asyncio
+
+import pytest
+
+from fairway.model.container import Config, Container, HostConfig, RestartPolicy
+from fairway.model.errors import Conflict, Fault, InvalidParameter, NotFound, NotModified, System
+from fairway.model.network import EndpointRequest
+from fairway.model.request import ContainerRequest, NetworkRequest, PruneFilter
+from fairway.plan import Namespace, Overlay, Step, Veth
+from unit.engine.world import World
+
+
+async def create(world: World, name: str = "", config: Config | None = None, **host: object) -> Container:
+    request = ContainerRequest(
+        name=name,
+        config=config or Config(image="busybox"),
+        host=HostConfig(**host),  # type: ignore[arg-type]
+    )
+    container, _ = await world.engine.containers.create(request)
+    return container
+
+
+def status(world: World, name: str) -> str:
+    return world.engine.containers.find(name).state.status
+
+
+async def test_a_life(world: World) -> None:
+    before = await world.kernel.facts()
+    container = await world.run("c1")
+    assert status(world, "c1") == "running"
+    facts = await world.kernel.facts()
+    assert any(isinstance(f, Overlay) for f in facts)
+    assert any(isinstance(f, Namespace) for f in facts)
+    launch = world.runtime.launches[container.id]
+    assert launch.namespace.startswith("/run/x/netns/")
+    assert launch.hostname == container.id[:12]
+    assert set(launch.files) == {"/etc/hosts", "/etc/hostname", "/etc/resolv.conf"}
+    assert f"172.17.0.2\t{container.id[:12]}\n" in world.files.texts[container.id, "hosts"]
+    waiter = world.engine.containers.waiter("c1", "next-exit")
+    world.runtime.end(container.id, 3)
+    assert (await waiter).code == 3
+    await world.settle()
+    assert status(world, "c1") == "exited"
+    assert await world.kernel.facts() == before
+    await world.engine.containers.remove("c1", volumes=False, force=False, link=False)
+    with pytest.raises(NotFound, match="No such container: c1"):
+        world.engine.containers.find("c1")
+
+
+async def test_addresses_are_lowest_free_and_sticky(world: World) -> None:
+    await world.run("a1")
+    await world.run("b1")
+    await world.engine.containers.stop("a1", 0, "")
+    await world.run("c2")
+    assert world.address("c2", "bridge") == "172.17.0.2/16"
+    await world.engine.containers.stop("b1", 0, "")
+    await world.engine.containers.start("a1")
+    await world.engine.containers.start("b1")
+    assert world.address("b1", "bridge") == "172.17.0.4/16"
+    await world.engine.containers.restart("b1", 0, "")
+    assert world.address("b1", "bridge") == "172.17.0.4/16"
+
+
+@pytest.mark.parametrize("where", ["veth", "create", "start"])
+async def test_a_failed_start_takes_everything_back(world: World, where: str) -> None:
+    container = await create(world, "cc")
+    before = await world.kernel.facts()
+    if where == "veth":
+        world.kernel.fail = lambda s: System("boom") if isinstance(s.fact, Veth) and s.present else None
+    else:
+        setattr(world.runtime, f"fail_{where}", System("boom"))
+    with pytest.raises(System, match="boom"):
+        await world.engine.containers.start("cc")
+    assert await world.kernel.facts() == before
+    state = world.engine.containers.find("cc").state
+    assert (state.status, state.error, state.exit_code) == ("created", "boom", 128)
+    assert world.address("cc", "bridge") == ""
+    assert world.resolver.zones == {}
+    world.kernel.fail, world.runtime.fail_create, world.runtime.fail_start = None, None, None
+    await world.engine.containers.start("cc")
+    assert world.address("cc", "bridge") == "172.17.0.2/16"
+    assert world.engine.containers.find(container.id).state.error == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [("executable file not found in $PATH", 127), ("permission denied", 126), ("whatever", 128)],
+)
+async def test_exit_code_of_a_failed_start(world: World, text: str, code: int) -> None:
+    world.runtime.fail_create = InvalidParameter(text)
+    await create(world, "cc")
+    with pytest.raises(InvalidParameter):
+        await world.engine.containers.start("cc")
+    assert world.engine.containers.find("cc").state.exit_code == code
+
+
+async def test_auto_remove(world: World) -> None:
+    container = await world.run("c1", auto_remove=True)
+    removed = world.engine.containers.waiter("c1", "removed")
+    world.runtime.end(container.id, 5)
+    assert (await removed).code == 5
+    assert world.engine.containers.all() == []
+    world.runtime.fail_create = System("boom")
+    await create(world, "c2", auto_remove=True)
+    with pytest.raises(System):
+        await world.engine.containers.start("c2")
+    assert world.engine.containers.all() == []
+
+
+async def test_stop_asks_then_kills(world: World) -> None:
+    await world.run("c1")
+    world.runtime.ignore_term = True
+    await world.engine.containers.stop("c1", 0, "")
+    state = world.engine.containers.find("c1").state
+    assert (state.status, state.exit_code) == ("exited", 137)
+    with pytest.raises(NotModified):
+        await world.engine.containers.stop("c1", 0, "")
+
+
+@pytest.mark.parametrize(
+    ("policy", "code", "expected"),
+    [
+        (RestartPolicy(name="always"), 0, "running"),
+        (RestartPolicy(name="on-failure"), 0, "exited"),
+        (RestartPolicy(name="on-failure"), 1, "running"),
+        (RestartPolicy(name="unless-stopped"), 0, "running"),
+        (RestartPolicy(), 1, "exited"),
+    ],
+)
+async def test_restart_policies(world: World, policy: RestartPolicy, code: int, expected: str) -> None:
+    container = await world.run("c1", restart_policy=policy)
+    exited = world.engine.containers.waiter("c1", "next-exit")
+    world.runtime.end(container.id, code)
+    await exited
+    for _ in range(100):
+        if status(world, "c1") == expected:
+            break
+        await asyncio.sleep(0.001)
+    assert status(world, "c1") == expected
+    assert world.engine.containers.find("c1").state.restart_count == (expected == "running")
+
+
+async def test_a_users_stop_is_final(world: World) -> None:
+    await world.run("c1", restart_policy=RestartPolicy(name="always"))
+    await world.engine.containers.stop("c1", 0, "")
+    await world.settle()
+    assert status(world, "c1") == "exited"
+
+
+async def test_names_are_unique_and_free_again(world: World) -> None:
+    first = await create(world, "cc")
+    with pytest.raises(Conflict, match=f'"/cc" is already in use by container "{first.id}"'):
+        await create(world, "cc")
+    await world.engine.containers.rename("cc", "dd")
+    await create(world, "cc")
+    with pytest.raises(Conflict):
+        await world.engine.containers.rename("dd", "cc")
+    results = await asyncio.gather(*(create(world, "ee") for _ in range(4)), return_exceptions=True)
+    assert sum(isinstance(r, Container) for r in results) == 1
+
+
+async def test_modes(world: World) -> None:
+    owner = await world.run("owner")
+    joined = await world.run("joined", f"container:{owner.name}")
+    assert world.runtime.launches[joined.id].namespace == world.runtime.launches[owner.id].namespace
+    assert world.runtime.launches[joined.id].hostname == owner.id[:12]
+    assert world.runtime.launches[joined.id].files["/etc/hosts"] == world.files.path(owner.id, "hosts")
+    hosted = await world.run("hosted", "host")
+    assert world.runtime.launches[hosted.id].namespace == ""
+    assert world.runtime.launches[hosted.id].hostname == "thishost"
+    assert "thishost" in world.files.texts[hosted.id, "hosts"]
+    alone = await world.run("alone", "none")
+    assert world.runtime.launches[alone.id].namespace
+    veths = [f for f in await world.kernel.facts() if isinstance(f, Veth)]
+    assert len(veths) == 1
+
+
+@pytest.mark.parametrize(
+    ("mode", "config", "host", "text"),
+    [
+        ("container:o1", {"hostname": "x"}, {}, "conflicting options: hostname and the network mode"),
+        ("container:o1", {}, {"dns": ("1.1.1.1",)}, "conflicting options: dns and the network mode"),
+        (
+            "container:o1",
+            {},
+            {"publish_all_ports": True},
+            "conflicting options: port publishing and the container type network mode",
+        ),
+        ("container:o1", {"exposed_ports": {"80/tcp": {}}}, {}, "port exposing"),
+        ("bridge", {"hostname": "a_b"}, {}, "invalid hostname format: a_b"),
+        ("bridge", {}, {"memory": 4096}, "Minimum memory limit allowed is 6MB"),
+        ("bridge", {}, {"binds": ("rel:/x:wx",)}, "invalid mode"),
+        ("bridge", {}, {"binds": ("/a:rel",)}, "mount path must be absolute"),
+        ("bridge", {}, {"binds": ("/a:/x", "/b:/x")}, "Duplicate mount point: /x"),
+        ("bridge", {"working_dir": "rel"}, {}, "needs to be an absolute path"),
+        ("bridge", {}, {"extra_hosts": ("nohost",)}, "use name:address"),
+    ],
+)
+async def test_refusals(
+    world: World, mode: str, config: dict[str, object], host: dict[str, object], text: str
+) -> None:
+    await world.run("o1")
+    with pytest.raises(InvalidParameter, match=text):
+        await create(world, "x1", Config(image="busybox", **config), network_mode=mode, **host)  # type: ignore[arg-type]
+    assert [c.name for c in world.engine.containers.all()] == ["o1"]
+
+
+async def test_unknown_references(world: World) -> None:
+    with pytest.raises(NotFound, match="No such container: nosuch"):
+        await create(world, network_mode="container:nosuch")
+    with pytest.raises(NotFound, match="No such image: nosuch"):
+        await create(world, config=Config(image="nosuch"))
+    await create(world, "late", network_mode="later")
+    with pytest.raises(NotFound, match="network later not found"):
+        await world.engine.containers.start("late")
+    await world.engine.networks.create(NetworkRequest(name="later"))
+    await world.engine.containers.start("late")
+    assert world.address("late", "later") == "172.18.0.2/16"
+
+
+async def test_attach_before_start_loses_nothing(world: World) -> None:
+    container = await create(world, "cc")
+    streams = await world.engine.containers.attach("cc")
+    await streams.write(b"hello")
+    await streams.close_stdin()
+    await world.engine.containers.start("cc")
+    real = world.runtime.streams[container.id]
+    assert real.written == b"hello<eof>"
+    real.output.put_nowait(("stdout", b"answer"))
+    assert await streams.read() == ("stdout", b"answer")
+
+
+async def test_attach_to_a_start_that_fails_ends(world: World) -> None:
+    await create(world, "cc")
+    streams = await world.engine.containers.attach("cc")
+    world.runtime.fail_create = System("boom")
+    with pytest.raises(System):
+        await world.engine.containers.start("cc")
+    assert await streams.read() is None
+
+
+async def test_volumes_follow_containers(world: World) -> None:
+    container = await create(world, "cc", Config(image="busybox", volumes={"/data": {}}), binds=("named:/n",))
+    volumes = {v.name: v.anonymous for v in world.engine.volumes.all()}
+    assert sorted(volumes.values()) == [False, True]
+    assert {m.destination for m in container.mounts} == {"/data", "/n"}
+    with pytest.raises(Conflict, match="volume is in use"):
+        await world.engine.volumes.remove("named", force=False)
+    await world.engine.containers.remove("cc", volumes=True, force=False, link=False)
+    assert [v.name for v in world.engine.volumes.all()] == ["named"]
+    assert await world.engine.volumes.prune(PruneFilter()) == ([], 0)
+    assert await world.engine.volumes.prune(PruneFilter(all=True)) == (["named"], 3)
+
+
+async def test_remove_needs_force_when_running(world: World) -> None:
+    await world.run("c1")
+    with pytest.raises(Conflict, match='cannot remove container "c1": container is running'):
+        await world.engine.containers.remove("c1", volumes=False, force=False, link=False)
+    await world.engine.containers.remove("c1", volumes=False, force=True, link=False)
+    assert world.engine.containers.all() == []
+
+
+async def test_restart_of_the_daemon_changes_nothing(world: World) -> None:
+    await world.engine.networks.create(NetworkRequest(name="web"))
+    await world.run("c1", "web", EndpointRequest(aliases=("db",)))
+    before, address = await world.kernel.facts(), world.address("c1", "web")
+    engine = await world.restart()
+    assert await world.kernel.facts() == before
+    assert engine.containers.find("c1").state.status == "running"
+    assert world.address("c1", "web") == address
+    await world.run("c2", "web")
+    assert world.address("c2", "web") == "172.18.0.3/16"
+    assert set(world.names("web")) >= {"c1", "db", "c2"}
+    ended = engine.containers.find("c1")
+    await world.engine.close()
+    world.runtime.end(ended.id, 9)
+    await world.restart()
+    await world.settle()
+    state = world.engine.containers.find("c1").state
+    assert (state.status, state.exit_code) == ("exited", 9)
+
+
+async def test_a_flushed_kernel_is_rebuilt(world: World) -> None:
+    await world.engine.networks.create(NetworkRequest(name="web"))
+    await world.run("c1", "web")
+    before = await world.kernel.facts()
+
+    def gone(step: Step) -> Fault | None:
+        return None
+
+    world.kernel.fail = gone
+    world.kernel._facts.clear()
+    await world.restart()
+    assert await world.kernel.facts() == before
+
+
+async def test_an_interrupted_operation_is_rolled_back(world: World) -> None:
+    """The daemon dies between the commit and the kernel: nobody was told, so nothing remains."""
+
+    class Killed(BaseException):
+        pass
+
+    def die(step: Step) -> Fault | None:
+        raise Killed
+
+    before = await world.kernel.facts()
+    await create(world, "cc")
+    rows = world.store._rows
+    world.kernel.fail = die
+    for operation in (
+        lambda: world.engine.networks.create(NetworkRequest(name="web")),
+        lambda: world.engine.containers.start("cc"),
+    ):
+        snapshot: list[object] = []
+        original = world.store.commit
+
+        def record(changes: object, original: object = original, snapshot: list[object] = snapshot) -> None:
+            original(changes)  # type: ignore[operator]
+            snapshot.append(world.store._rows)
+
+        world.store.commit = record
+        with pytest.raises(Killed):
+            await operation()
+        world.store.commit = original
+        world.store._rows = snapshot[0]
+    world.kernel.fail = None
+    assert rows is not world.store._rows
+    await world.restart()
+    assert await world.kernel.facts() == before
+    assert world.engine.containers.find("cc").state.status == "created"
+    with pytest.raises(NotFound):
+        world.engine.networks.find("web")

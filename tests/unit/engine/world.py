@@ -1,0 +1,277 @@
+"""An engine on fakes: the evaluating kernel, a store in memory, processes that end when told to."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from random import Random
+from typing import Any
+
+import structlog
+
+from fairway.engine.core import Core
+from fairway.engine.engine import Engine
+from fairway.engine.events import Events
+from fairway.engine.identity import Identity
+from fairway.engine.protocols import Store
+from fairway.engine.settings import Settings
+from fairway.engine.state import State
+from fairway.firewall import ruleset
+from fairway.ipam import Ipam
+from fairway.ipam.subnets import DEFAULT_POOLS, ula_pool
+from fairway.kernel.fake import FakeKernel
+from fairway.model.container import Config, Container, Exit, HostConfig
+from fairway.model.dns import NetworkNames, Zone
+from fairway.model.errors import Fault, NotFound
+from fairway.model.image import Image, RootFilesystem
+from fairway.model.network import EndpointRequest
+from fairway.model.process import Launch, StreamName
+from fairway.model.request import ContainerRequest
+from fairway.model.system import SystemFacts
+from fairway.store.memory import MemoryStore
+
+IMAGE = Image(
+    id="sha256:" + "1" * 64,
+    config={"config": {"Cmd": ["sh"], "Env": ["PATH=/bin"]}},
+    layers=(),
+    tags=("busybox:latest",),
+)
+
+
+class FakeClock:
+    def __init__(self) -> None:
+        self.time = 1_000_000_000_000
+
+    def now(self) -> int:
+        self.time += 1
+        return self.time
+
+    async def sleep(self, seconds: float) -> None:
+        self.time += int(seconds * 1e9)
+        await asyncio.sleep(0)
+
+
+class FakeStreams:
+    def __init__(self) -> None:
+        self.written = b""
+        self.output: asyncio.Queue[tuple[StreamName, bytes] | None] = asyncio.Queue()
+
+    async def read(self) -> tuple[StreamName, bytes] | None:
+        return await self.output.get()
+
+    async def write(self, data: bytes) -> None:
+        self.written += data
+
+    async def close_stdin(self) -> None:
+        self.written += b"<eof>"
+
+    def close(self) -> None:
+        self.output.put_nowait(None)
+
+
+class FakeRuntime:
+    name, path, version = "crun", "/usr/bin/crun", "1.0"
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.launches: dict[str, Launch] = {}
+        self.ends: dict[str, asyncio.Future[Exit]] = {}
+        self.streams: dict[str, FakeStreams] = {}
+        self.fail_create: Fault | None = None
+        self.fail_start: Fault | None = None
+        self.ignore_term = False
+        self._clock = clock
+
+    async def create(self, launch: Launch) -> int:
+        if self.fail_create:
+            raise self.fail_create
+        container = launch.container.id
+        self.launches[container] = launch
+        self.ends[container] = asyncio.get_running_loop().create_future()
+        self.streams[container] = FakeStreams()
+        return 100 + len(self.launches)
+
+    async def start(self, container: str) -> None:
+        if self.fail_start:
+            raise self.fail_start
+
+    async def wait(self, container: str) -> Exit:
+        if container not in self.ends:
+            return Exit(code=255, finished=self._clock.now())
+        return await asyncio.shield(self.ends[container])
+
+    def end(self, container: str, code: int) -> None:
+        self.ends[container].set_result(Exit(code=code, finished=self._clock.now()))
+
+    async def kill(self, container: str, signal: int) -> None:
+        end = self.ends.get(container)
+        if end and not end.done() and not (self.ignore_term and signal == 15):
+            self.end(container, 128 + signal)
+
+    async def pause(self, container: str) -> None: ...
+
+    async def resume(self, container: str) -> None: ...
+
+    async def delete(self, container: str) -> None:
+        self.launches.pop(container, None)
+
+    async def attach(self, container: str) -> FakeStreams:
+        return self.streams[container]
+
+    async def running(self) -> Mapping[str, int]:
+        return {c: 1 for c, end in self.ends.items() if not end.done()}
+
+    async def forget(self, container: str) -> None:
+        self.launches.pop(container, None)
+
+    def log_path(self, container: str) -> str:
+        return f"/data/containers/{container}/log"
+
+
+class FakeImages:
+    def list(self) -> Sequence[Image]:
+        return [IMAGE]
+
+    def find(self, reference: str) -> Image:
+        if reference not in ("busybox", "busybox:latest", IMAGE.id):
+            raise NotFound(f"No such image: {reference}:latest")
+        return IMAGE
+
+    async def prepare(self, container: str, image: str) -> RootFilesystem:
+        base = f"/data/{container[:12]}"
+        return RootFilesystem(target=f"{base}/root", lower=("/l",), upper=f"{base}/up", work=f"{base}/work")
+
+    async def discard(self, container: str) -> None: ...
+
+    async def writable_size(self, container: str) -> int:
+        return 7
+
+
+class FakeFiles:
+    def __init__(self) -> None:
+        self.texts: dict[tuple[str, str], str] = {}
+        self.volumes: set[str] = set()
+        self.host_resolv_conf = "nameserver 9.9.9.9\nsearch corp.example\n"
+
+    def path(self, container: str, name: str) -> str:
+        return f"/data/containers/{container}/{name}"
+
+    def write(self, container: str, name: str, text: str) -> None:
+        self.texts[container, name] = text
+
+    def append(self, container: str, name: str, text: str) -> None:
+        self.texts[container, name] += text
+
+    def remove(self, container: str) -> None:
+        for key in [k for k in self.texts if k[0] == container]:
+            del self.texts[key]
+
+    def create_volume(self, name: str) -> str:
+        self.volumes.add(name)
+        return f"/data/volumes/{name}/_data"
+
+    def remove_volume(self, name: str) -> None:
+        self.volumes.discard(name)
+
+    def volume_size(self, name: str) -> int:
+        return 3
+
+    def populate(self, volume: str, rootfs: str, destination: str) -> None: ...
+
+    def is_directory(self, path: str) -> bool | None:
+        return None if path.startswith("/nosuch") else True
+
+    def make_directory(self, path: str) -> None: ...
+
+    def resolv_conf(self) -> str:
+        return self.host_resolv_conf
+
+    def hosts(self) -> str:
+        return "127.0.0.1 localhost thishost\n"
+
+    def hostname(self) -> str:
+        return "thishost"
+
+
+class FakeResolver:
+    def __init__(self) -> None:
+        self.networks: dict[str, NetworkNames] = {}
+        self.zones: dict[str, Zone] = {}
+
+    async def publish(self, networks: Sequence[NetworkNames], zones: Sequence[Zone]) -> None:
+        self.networks |= {n.id: n for n in networks}
+        self.zones |= {z.sandbox: z for z in zones}
+
+    async def withdraw(self, sandbox: str) -> None:
+        self.zones.pop(sandbox, None)
+
+    async def sandboxes(self) -> frozenset[str]:
+        return frozenset(self.zones)
+
+
+def _no_facts() -> SystemFacts:
+    raise AssertionError("these tests do not ask for facts about the host")
+
+
+OBJECTS = (ruleset.BRIDGES, ruleset.CLOSED, ruleset.INTERNAL, ruleset.MASQUERADE, ruleset.SAME)
+
+
+class World:
+    """One engine and everything around it; ``restart`` is a new daemon on the same store and kernel."""
+
+    def __init__(self, store: Store | None = None, kernel: FakeKernel | None = None) -> None:
+        self.store: Any = store or MemoryStore()
+        self.kernel = kernel or FakeKernel(objects=OBJECTS)
+        self.clock = FakeClock()
+        self.runtime = FakeRuntime(self.clock)
+        self.files = FakeFiles()
+        self.resolver = FakeResolver()
+        self.engine = self._engine(seed=1)
+
+    def _engine(self, seed: int) -> Engine:
+        core = Core(
+            settings=Settings(exec_root="/run/x", data_root="/data", address_pools=DEFAULT_POOLS),
+            state=State(self.store),
+            ipam=Ipam((*DEFAULT_POOLS, ula_pool("0123456789"))),
+            kernel=self.kernel,
+            resolver=self.resolver,
+            runtime=self.runtime,  # type: ignore[arg-type]  # what these tests do not use is left out
+            images=FakeImages(),  # type: ignore[arg-type]
+            files=self.files,
+            clock=self.clock,
+            identity=Identity(Random(seed)),
+            events=Events(self.clock),
+            log=structlog.get_logger(),
+        )
+        return Engine(core, _no_facts)
+
+    async def restart(self) -> Engine:
+        await self.engine.close()
+        self.engine = self._engine(seed=self.clock.now())
+        await self.engine.start()
+        return self.engine
+
+    async def run(
+        self, name: str, network: str = "bridge", request: EndpointRequest | None = None, **host: Any
+    ) -> Container:
+        """Create and start."""
+        container, _ = await self.engine.containers.create(
+            ContainerRequest(
+                name=name,
+                config=Config(image="busybox"),
+                host=HostConfig(network_mode=network, **host),
+                endpoints={network: request} if request else {},
+            )
+        )
+        await self.engine.containers.start(container.id)
+        return self.engine.containers.find(container.id)
+
+    def address(self, container: str, network: str) -> str:
+        found = self.engine.containers.find(container)
+        pairs = self.engine.containers.endpoints(found.id)
+        return next(e.addresses[0] if e.addresses else "" for n, e in pairs if n.name == network)
+
+    def names(self, network: str) -> dict[str, tuple[str, ...]]:
+        return dict(self.resolver.networks[self.engine.networks.find(network).id].names)
+
+    async def settle(self) -> None:
+        """Let background tasks run until nothing moves any more."""
+        for _ in range(50):
+            await asyncio.sleep(0)
