@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from tests.netns_host import NetnsHost
 
 from fairway.kernel.fake import FakeKernel
 from fairway.kernel.linux import LinuxKernel
@@ -28,7 +29,6 @@ from fairway.plan import (
     establish,
     withdraw,
 )
-from tests.netns_host import NetnsHost
 
 AnyKernel = LinuxKernel | FakeKernel
 SETS = ("bridges", "closed", "internal", "masqueraded", "same")

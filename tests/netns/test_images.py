@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ctypes
 import gzip
 import hashlib
 import io
@@ -12,7 +13,10 @@ import socket
 import stat
 import subprocess
 import tarfile
+import threading
+from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +40,7 @@ class Tar:
 
     def __init__(self) -> None:
         self.buffer = io.BytesIO()
-        self.tar = tarfile.open(fileobj=self.buffer, mode="w", format=tarfile.PAX_FORMAT)
+        self.tar = tarfile.TarFile(fileobj=self.buffer, mode="w", format=tarfile.PAX_FORMAT)
 
     def add(self, name: str, kind: bytes = tarfile.REGTYPE, data: bytes = b"", **fields: Any) -> "Tar":
         entry = tarfile.TarInfo(name)
@@ -277,7 +281,7 @@ async def test_load_and_find(store: ImageStore, base: Path, busybox: bytes) -> N
     assert again == [{"stream": "Loaded image: busybox:latest\n"}]
     assert store.history(image)[0]["Id"] == image.id and store.history(image)[0]["Size"] == image.size
     assert unfinished(base) == []
-    assert open_store(base).find("busybox") == image
+    assert open_store(base).find("busybox") == store.find("busybox")
 
 
 async def test_save_and_load_elsewhere(store: ImageStore, base: Path, busybox: bytes) -> None:
@@ -368,6 +372,17 @@ async def test_a_moved_tag_is_told(store: ImageStore, busybox: bytes) -> None:
     moved = f"already exists, renaming the old one with ID {old.id} to empty string"
     assert told[0] == {"stream": f"The image busybox:latest {moved}\n"}
     assert store.find(old.id).tags == ()
+
+
+async def test_a_cancelled_load_leaves_nothing(store: ImageStore, base: Path, busybox: bytes) -> None:
+    task = asyncio.create_task(messages(store.load(stream(busybox))))
+    while not any(path.name.startswith("layer-") for path in unfinished(base)):
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert unfinished(base) == [] and store.list() == []
+    assert open_store(base).list() == [] and os.listdir(base / "images" / "layers") == []
 
 
 # --- containers
@@ -514,6 +529,20 @@ async def test_deep_images_fit_a_page_of_mount_options(store: ImageStore, base: 
 # --- registries
 
 
+@pytest.fixture
+def loopback() -> Iterator[None]:
+    """This thread, and so every process it starts, in a fresh network namespace with its loopback up."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+    assert libc.unshare(0x40000000) == 0  # CLONE_NEWNET
+    try:
+        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+        yield
+    finally:
+        assert libc.setns(home, 0) == 0
+        os.close(home)
+
+
 @contextlib.contextmanager
 def registry(base: Path) -> Iterator[str]:
     """Debian's docker-registry on a loopback port, filled by the test."""
@@ -521,7 +550,8 @@ def registry(base: Path) -> Iterator[str]:
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"
     (base / "registry.yml").write_text(
-        f"version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {base}/registry\nhttp:\n  addr: {address}\n"
+        f"version: 0.1\nhttp: {{addr: '{address}'}}\n"
+        f"storage: {{filesystem: {{rootdirectory: {base}/registry}}}}\n"
     )
     command = ["docker-registry", "serve", str(base / "registry.yml")]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -542,7 +572,7 @@ def push(base: Path, archive: bytes, target: str) -> None:
     subprocess.run([*command, f"docker-archive:{base}/push.tar", f"docker://{target}"], check=True)
 
 
-async def test_pull(store: ImageStore, base: Path, busybox: bytes) -> None:
+async def test_pull(loopback: None, store: ImageStore, base: Path, busybox: bytes) -> None:
     if shutil.which("docker-registry") is None:
         pytest.skip("docker-registry is not installed")
     with registry(base) as address:
@@ -572,14 +602,121 @@ async def test_pull(store: ImageStore, base: Path, busybox: bytes) -> None:
     assert unfinished(base) == []
 
 
-async def test_pull_ends_when_nobody_answers(store: ImageStore, base: Path) -> None:
+async def test_pull_ends_when_nobody_answers(loopback: None, store: ImageStore, base: Path) -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         name = f"127.0.0.1:{silent.getsockname()[1]}/x"
         task = asyncio.create_task(messages(store.pull(name, "latest", platform="", auth=None)))
-        await asyncio.to_thread(silent.accept)
+        (await asyncio.to_thread(silent.accept))[0].close()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
+    assert unfinished(base) == []
+
+
+@contextlib.contextmanager
+def private_registry(blobs: dict[str, bytes], manifests: dict[str, tuple[str, bytes]]) -> Iterator[str]:
+    """A registry for one repository that wants the user ``me`` with the password ``s3cret``."""
+    expected = "Basic " + b64encode(b"me:s3cret").decode()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.headers.get("Authorization") != expected:
+                text = b'{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}'
+                self.reply(401, "application/json", text, {"WWW-Authenticate": 'Basic realm="test"'})
+            elif self.path == "/v2/":
+                self.reply(200, "application/json", b"{}")
+            elif "/manifests/" in self.path and self.path.rpartition("/")[2] in manifests:
+                self.reply(200, *manifests[self.path.rpartition("/")[2]])
+            elif "/blobs/" in self.path and self.path.rpartition("/")[2] in blobs:
+                self.reply(200, "application/octet-stream", blobs[self.path.rpartition("/")[2]])
+            else:
+                self.reply(404, "application/json", b'{"errors":[{"code":"MANIFEST_UNKNOWN"}]}')
+
+        def reply(self, status: int, kind: str, body: bytes, headers: dict[str, str] | None = None) -> None:
+            self.send_response(status)
+            for key, value in {
+                "Content-Type": kind,
+                "Content-Length": str(len(body)),
+                **(headers or {}),
+            }.items():
+                self.send_header(key, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+async def test_pull_for_this_platform_with_credentials(loopback: None, base: Path) -> None:
+    def digest(data: bytes) -> str:
+        return "sha256:" + hashlib.sha256(data).hexdigest()
+
+    layer = Tar().add("f", data=b"x").bytes()
+    blob = gzip.compress(layer)
+    config = json.dumps(
+        {
+            "architecture": "arm64",
+            "os": "linux",
+            "config": {"Healthcheck": {"Test": ["CMD", "x"]}},
+            "rootfs": {"type": "layers", "diff_ids": [digest(layer)]},
+        }
+    ).encode()
+    docker = "application/vnd.docker"
+    kind, list_kind = (
+        f"{docker}.distribution.manifest.v2+json",
+        f"{docker}.distribution.manifest.list.v2+json",
+    )
+    manifest = json.dumps(
+        {
+            "schemaVersion": 2,
+            "mediaType": kind,
+            "config": {
+                "mediaType": f"{docker}.container.image.v1+json",
+                "size": len(config),
+                "digest": digest(config),
+            },
+            "layers": [
+                {
+                    "mediaType": f"{docker}.image.rootfs.diff.tar.gzip",
+                    "size": len(blob),
+                    "digest": digest(blob),
+                }
+            ],
+        }
+    ).encode()
+    entry = {"mediaType": kind, "size": len(manifest), "digest": digest(manifest)}
+    platform = {"os": "linux", "architecture": "arm64"}
+    index = json.dumps(
+        {"schemaVersion": 2, "mediaType": list_kind, "manifests": [{**entry, "platform": platform}]}
+    ).encode()
+    manifests = {
+        "v1": (list_kind, index),
+        digest(index): (list_kind, index),
+        digest(manifest): (kind, manifest),
+    }
+    store = ImageStore(base / "images", base / "rw", base / "rootfs", architecture="arm64")
+    with private_registry({digest(blob): blob, digest(config): config}, manifests) as address:
+        name = f"{address}/app"
+        for auth in (None, {"username": "me", "password": "wrong"}):
+            with pytest.raises(NotFound, match=rf"pull access denied for {name}, repository does not exist"):
+                await messages(store.pull(name, "v1", platform="", auth=auth))
+        good = {"username": "me", "password": "s3cret"}
+        with pytest.raises(InvalidParameter, match="no matching manifest for linux/s390x"):
+            await messages(store.pull(name, "v1", platform="linux/s390x", auth=good))
+        told = await messages(store.pull(name, "v1", platform="", auth=good))
+        assert told[-2] == {"status": f"Digest: {digest(index)}"}
+        image = store.find(f"{name}:v1")
+        assert image.id == digest(config) and "Healthcheck" in image.config["config"]
+        assert image.digests == (f"{name}@{digest(index)}",)
     assert unfinished(base) == []

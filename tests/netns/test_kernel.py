@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from tests.netns_host import NetnsHost
 
 from fairway.firewall.networks import elements
 from fairway.kernel.linux import LinuxKernel
@@ -31,7 +32,6 @@ from fairway.plan import (
     establish,
     withdraw,
 )
-from tests.netns_host import NetnsHost
 
 pytestmark = pytest.mark.root
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 from aiohttp import web
-from unit.api.fake_engine import FakeEngine
 
 from fairway.api.app import create_app
+from unit.api.fake_engine import FakeEngine
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ class Bundle:
         """Read the directory of a plain tar file. Raises InvalidParameter when it is damaged or none."""
         self._architecture = architecture
         try:
-            self._archive = tarfile.open(path, "r:", tarinfo=StrictTarInfo)
+            self._archive = tarfile.open(path, "r:", tarinfo=StrictTarInfo)  # noqa: SIM115 - see close()
             self._members = {posixpath.normpath(m.name): m for m in self._archive}
         except (BadArchive, tarfile.TarError) as error:
             text = str(error) if isinstance(error, BadArchive) else "unexpected EOF"

@@ -16,7 +16,7 @@ import structlog
 from fairway.model.errors import NotFound
 from fairway.model.image import Image
 from fairway.model.reference import Reference, is_digest, parse
-from fairway.runtime.images import configuration, durable
+from fairway.runtime.images import configuration, durable, workspace
 from fairway.runtime.images.catalog import Catalog
 from fairway.runtime.images.layers import LayerStore
 
@@ -64,7 +64,8 @@ class Index:
     def add(self, document: bytes, names: Sequence[Reference], now: int, *, parent: str = "") -> Image:
         """Keep an image whose layers are all there (pinned by the caller), and name it. It may be known."""
         image = "sha256:" + hashlib.sha256(document).hexdigest()
-        durable.flush(self._configs)
+        with workspace.disk_errors():
+            durable.flush(self._configs)
 
         def change(catalog: Catalog) -> Catalog:
             if image not in catalog.images:
@@ -78,8 +79,11 @@ class Index:
         return self.images[image]
 
     def update(self, change: Callable[[Catalog], Catalog]) -> None:
-        """Replace the catalog by what ``change`` makes of it. Raises what it raises, then nothing changed."""
-        with self._lock:
+        """Replace the catalog by what ``change`` makes of it. Raises what that raises, and System.
+
+        The catalog is as before, then.
+        """
+        with self._lock, workspace.disk_errors():
             before = self.catalog
             after = change(before)
             if after == before:

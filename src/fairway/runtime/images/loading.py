@@ -4,7 +4,6 @@ Layers that the store has are not read again. A tag that another image had moves
 have lost it.
 """
 
-import asyncio
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from fairway.model.reference import short
 from fairway.runtime.images import bundle, compression, workspace
+from fairway.runtime.images.workspace import in_thread
 
 if TYPE_CHECKING:
     from fairway.runtime.images.store import ImageStore
@@ -22,10 +22,10 @@ Message = dict[str, Any]
 async def load(store: "ImageStore", archive: AsyncIterator[bytes]) -> AsyncIterator[Message]:
     """Yields progress for each new layer and a ``stream`` line for each name. Raises InvalidParameter."""
     async with workspace.spooled(store.temporary, archive) as path:
-        source = await asyncio.to_thread(_uncompressed, path)
-        opened = await asyncio.to_thread(bundle.Bundle, source, store.architecture)
+        source = await in_thread(_uncompressed, path)
+        opened = await in_thread(bundle.Bundle, source, store.architecture)
         try:
-            for candidate in await asyncio.to_thread(opened.candidates):
+            for candidate in await in_thread(opened.candidates):
                 async for message in _image(store, opened, candidate, path.with_name("layer")):
                     yield message
         finally:
@@ -49,11 +49,11 @@ async def _image(
     with store.layers.pinned(diff_id for diff_id, _ in candidate.layers):
         for diff_id, member in candidate.layers:
             if store.layers.get(diff_id) is None:
-                length = await asyncio.to_thread(_layer, store, opened, diff_id, member, scratch)
+                length = await in_thread(_layer, store, opened, diff_id, member, scratch)
                 progress = {"current": length, "total": length}
                 yield {"status": "Loading layer", "progressDetail": progress, "id": short(diff_id)}
         before = store.index.catalog
-        image = await asyncio.to_thread(store.index.add, candidate.config, candidate.names, store.now())
+        image = await in_thread(store.index.add, candidate.config, candidate.names, store.now())
     for name in candidate.names:
         old = before.names.get(str(name), image.id)
         if old != image.id:

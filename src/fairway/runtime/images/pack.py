@@ -9,6 +9,7 @@ modes, owners, hard links, devices, ``security.capability`` and ``user.*``; sock
 archive. A file that shrinks while it is read is filled with zeros, one that vanishes is left out.
 """
 
+# ruff: noqa: PTH112, PTH114, PTH115, PTH118, PTH208
 # Names here are whatever an archive or a container made them; os takes them as they are, one call each.
 
 import os

@@ -4,7 +4,6 @@ Layers that the store has already are reported so and not unpacked again; an ima
 fetched at all.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from fairway.model.errors import InvalidParameter, NotFound, System
 from fairway.model.reference import Reference, parse, short
 from fairway.runtime.images import configuration, workspace
 from fairway.runtime.images.registry import Manifest, Registry, blob
+from fairway.runtime.images.workspace import in_thread
 
 if TYPE_CHECKING:
     from fairway.runtime.images.store import ImageStore
@@ -73,7 +73,7 @@ async def _pull_one(store: "ImageStore", name: Reference, registry: Registry) ->
     catalog = store.index.catalog
     current = known is not None and all(catalog.names.get(str(n)) == known.id for n in names)
     if known is not None:
-        await asyncio.to_thread(store.index.add, store.index.document(known.id), names, store.now())
+        await in_thread(store.index.add, store.index.document(known.id), names, store.now())
     else:
         async with workspace.directory(store.temporary) as directory:
             async for message in _transfer(store, registry, manifest, directory / "image", names):
@@ -90,7 +90,7 @@ async def _transfer(
         yield _layer("Pulling fs layer", digest)
     async for digest in registry.fetch(manifest, directory):
         yield _layer("Download complete", digest)
-    document = await asyncio.to_thread(blob(directory, manifest.config).read_bytes)
+    document = await in_thread(blob(directory, manifest.config).read_bytes)
     diff_ids = configuration.diff_ids(configuration.parse(document))
     if len(diff_ids) != len(manifest.layers):
         raise System(f"layers of {manifest.pinned} do not match its configuration")
@@ -99,9 +99,9 @@ async def _transfer(
             if store.layers.get(diff_id) is not None:
                 yield _layer("Already exists", digest)
                 continue
-            await asyncio.to_thread(store.layers.register, blob(directory, digest), diff_id)
+            await in_thread(store.layers.register, blob(directory, digest), diff_id)
             yield _layer("Pull complete", digest)
-        await asyncio.to_thread(store.index.add, document, names, store.now())
+        await in_thread(store.index.add, document, names, store.now())
 
 
 def _layer(status: str, digest: str) -> Message:

@@ -23,8 +23,9 @@ from typing import Any
 import msgspec
 
 from fairway.model.errors import InvalidParameter, NotFound, System
-from fairway.model.reference import Reference
+from fairway.model.reference import Reference, is_digest
 from fairway.runtime.images.bundle import choose
+from fairway.runtime.images.workspace import in_thread
 
 _RESOLVE_SECONDS = 15
 """What Docker gives a registry to answer its first request."""
@@ -57,10 +58,10 @@ class Registry:
     ) -> None:
         """``auth`` is Docker's AuthConfig (X-Registry-Auth header, decoded)."""
         self._reference = reference
-        self._auth = _auth_file(reference.domain, auth)
+        self._auth = auth_file(reference.domain, auth)
         self._architecture = architecture
         self._temporary = temporary
-        self._verify = not _insecure(reference.domain, insecure)
+        self._verify = not insecure_registry(reference.domain, insecure)
 
     async def tags(self) -> list[str]:
         """All tags of the repository. Raises as ``resolve``."""
@@ -85,9 +86,12 @@ class Registry:
             config = str(document["config"]["digest"])
             layers = tuple(str(layer["digest"]) for layer in document["layers"])
         except (KeyError, TypeError):
+            config, layers = "", ()
+        # Digests become file names: nothing else may stand there.
+        if not all(map(is_digest, (config, pinned, *layers))):
             raise System(
                 f"unsupported manifest of {self._reference.familiar}: neither OCI image nor Docker schema 2"
-            ) from None
+            )
         return Manifest(digest, pinned, config, layers)
 
     async def fetch(self, manifest: Manifest, target: Path) -> AsyncIterator[str]:
@@ -130,7 +134,7 @@ class Registry:
     async def _run(self, command: Sequence[str], name: str, *rest: str) -> bytes:
         """Run skopeo on ``docker://name``; its output. Cancelling kills it."""
         with tempfile.TemporaryDirectory(dir=self._temporary, prefix="skopeo-") as directory:
-            credentials = await asyncio.to_thread(self._credentials, Path(directory))
+            credentials = await in_thread(self._credentials, Path(directory))
             option = "--src-authfile" if command[0] == "copy" else "--authfile"
             arguments = [
                 *("skopeo", "--insecure-policy", "--override-os=linux", "--tmpdir", directory),
@@ -139,7 +143,7 @@ class Registry:
             ]
             code, output, errors = await _communicate(arguments)
         if code:
-            raise self._fault(errors.decode(errors="replace"))
+            raise fault(self._reference, errors.decode(errors="replace"))
         return output
 
     def _credentials(self, directory: Path) -> Path:
@@ -148,37 +152,34 @@ class Registry:
         path.write_bytes(self._auth)
         return path
 
-    def _fault(self, output: str) -> NotFound | System:
-        """Docker's words (moby, distribution/errors.go) for what skopeo says."""
-        text = _fatal(output)
-        cause = text.rpartition(self._reference.name + ": ")[2] if self._reference.name in text else text
-        name = self._reference.familiar_name
-        lower = text.lower()
-        if "manifest unknown" in lower:
-            return NotFound(
-                f"manifest for {self._reference.familiar} not found: manifest unknown: manifest unknown"
-            )
-        if "name unknown" in lower:
-            return NotFound(
-                f"repository {name} not found: name unknown: repository name not known to registry"
-            )
-        if any(word in lower for word in ("denied", "unauthorized", "authentication required")):
-            reason = (
-                cause
-                if cause.startswith(("denied", "unauthorized"))
-                else "denied: requested access to the resource is denied"
-            )
-            return NotFound(
-                f"pull access denied for {name}, repository does not exist or may require "
-                f"'docker login': {reason}"
-            )
-        at = text.find('Get "')
-        return System(text[at:] if at >= 0 else cause)
-
 
 def blob(directory: Path, digest: str) -> Path:
     """Where ``fetch`` put the blob with this digest."""
     return directory / digest.rpartition(":")[2]
+
+
+def fault(reference: Reference, output: str) -> NotFound | System:
+    """Docker's words (moby, distribution/errors.go) for what skopeo said on stderr."""
+    text = _fatal(output)
+    cause = text.rpartition(reference.name + ": ")[2] if reference.name in text else text
+    name = reference.familiar_name
+    lower = text.lower()
+    if "manifest unknown" in lower:
+        return NotFound(f"manifest for {reference.familiar} not found: manifest unknown: manifest unknown")
+    if "name unknown" in lower:
+        return NotFound(f"repository {name} not found: name unknown: repository name not known to registry")
+    if any(word in lower for word in ("denied", "unauthorized", "authentication required")):
+        reason = (
+            cause
+            if cause.startswith(("denied", "unauthorized"))
+            else "denied: requested access to the resource is denied"
+        )
+        return NotFound(
+            f"pull access denied for {name}, repository does not exist or may require "
+            f"'docker login': {reason}"
+        )
+    at = text.find('Get "')
+    return System(text[at:] if at >= 0 else cause)
 
 
 async def _communicate(arguments: Sequence[str]) -> tuple[int, bytes, bytes]:
@@ -212,8 +213,8 @@ def _fatal(output: str) -> str:
         return quoted.strip('"')
 
 
-def _auth_file(domain: str, auth: Mapping[str, str] | None) -> bytes:
-    """The containers-auth.json(5) with these credentials only, or none."""
+def auth_file(domain: str, auth: Mapping[str, str] | None) -> bytes:
+    """A containers-auth.json(5) with these credentials only. Raises InvalidParameter for registry tokens."""
     auths: dict[str, dict[str, str]] = {}
     if auth and auth.get("identitytoken"):
         token = auth["identitytoken"]
@@ -231,7 +232,8 @@ def _auth_file(domain: str, auth: Mapping[str, str] | None) -> bytes:
     return msgspec.json.encode({"auths": auths})
 
 
-def _insecure(domain: str, configured: Sequence[str]) -> bool:
+def insecure_registry(domain: str, configured: Sequence[str]) -> bool:
+    """Whether a registry (host or host:port) may speak plain HTTP: on loopback, or configured so."""
     host = domain[1 : domain.index("]")] if domain.startswith("[") else domain.partition(":")[0]
     if domain in configured or host in configured or host == "localhost":
         return True

@@ -6,6 +6,7 @@ link would lead into the host. Descriptors, not paths, lead through the upper di
 container may be changing.
 """
 
+# ruff: noqa: PTH118, PTH120, PTH208
 # Names here are whatever an archive or a container made them; os takes them as they are, one call each.
 
 import os

@@ -9,7 +9,6 @@ relies on, so a removal at the same time cannot take them away, and what a cance
 collected by the next removal or start.
 """
 
-import asyncio
 import builtins
 import shutil
 import time
@@ -32,6 +31,7 @@ from fairway.runtime.images.layers import LayerStore
 from fairway.runtime.images.loading import load
 from fairway.runtime.images.pulling import pull
 from fairway.runtime.images.removal import Record, Removal
+from fairway.runtime.images.workspace import in_thread
 from fairway.runtime.images.writable import WritableLayers
 
 Message = dict[str, Any]
@@ -104,7 +104,7 @@ class ImageStore:
 
     async def prepare(self, container: str, image: str) -> RootFilesystem:
         """Directories for the container's overlay, kept if there. Raises NotFound."""
-        return await asyncio.to_thread(self._prepare, container, image)
+        return await in_thread(self._prepare, container, image)
 
     async def discard(self, container: str) -> None:
         """Remove the writable layer, and image layers that only it kept. Raises Conflict while mounted."""
@@ -114,7 +114,7 @@ class ImageStore:
                 self._writable.discard(container)
                 self._collect()
 
-        await asyncio.to_thread(work)
+        await in_thread(work)
 
     async def changes(self, container: str, image: str) -> Sequence[tuple[str, int]]:
         """As ``docker diff``: (path, 0 modified | 1 added | 2 deleted). Raises NotFound."""
@@ -122,14 +122,15 @@ class ImageStore:
         def work() -> Sequence[tuple[str, int]]:
             lower = self._lower(self._stack(container, image))
             upper = self._writable.upper(container)
-            return stack.changes(str(upper), lower) if upper.exists() else ()
+            with workspace.disk_errors():
+                return stack.changes(str(upper), lower) if upper.exists() else ()
 
-        return await asyncio.to_thread(work)
+        return await in_thread(work)
 
     async def writable_size(self, container: str) -> int:
         """Bytes; 0 if there is no writable layer."""
         upper = self._writable.upper(container)
-        return await asyncio.to_thread(stack.size, str(upper)) if upper.exists() else 0
+        return await in_thread(stack.size, str(upper)) if upper.exists() else 0
 
     async def tag(self, reference: str, repository: str, tag: str) -> None:
         """Raises NotFound, InvalidParameter."""
@@ -140,7 +141,7 @@ class ImageStore:
                 raise NotFound(f"No such image: {reference}")
             return catalog.with_name(name, image.id, self.now())
 
-        await asyncio.to_thread(self.index.update, change)
+        await in_thread(self.index.update, change)
 
     async def remove(
         self, reference: str, *, force: bool, prune: bool, used: Sequence[Container]
@@ -151,7 +152,7 @@ class ImageStore:
             image = self.find(reference)
             removal.remove(image.id, reference, force=force, prune=prune)
 
-        return await asyncio.to_thread(self._remove, work, used)
+        return await in_thread(self._remove, work, used)
 
     async def prune(
         self, *, dangling: bool, used: Sequence[Container], accept: Callable[[Image], bool]
@@ -165,7 +166,7 @@ class ImageStore:
                 sizes.update(zip(chain_ids(image.layers), found, strict=True))
             removal.prune(dangling=dangling, accept=accept)
 
-        records = await asyncio.to_thread(self._remove, work, used)
+        records = await in_thread(self._remove, work, used)
         return records, sum(sizes.get(what, 0) for kind, what in records if kind == "Deleted")
 
     async def load(self, archive: AsyncIterator[bytes], *, quiet: bool = False) -> AsyncIterator[Message]:
@@ -181,7 +182,7 @@ class ImageStore:
         names = [tagged(repository, tag)] if repository else []
         config = apply_changes({}, changes)
         async with workspace.spooled(self.temporary, archive) as path:
-            image = await asyncio.to_thread(
+            image = await in_thread(
                 self._add_layer,
                 path,
                 None,
@@ -199,14 +200,14 @@ class ImageStore:
 
     async def save(self, references: Sequence[str]) -> AsyncIterator[bytes]:
         """An archive; a repository without tag stands for all its tags. Raises NotFound before any byte."""
-        images = await asyncio.to_thread(self._saved, references)
+        images = await in_thread(self._saved, references)
         with self.layers.pinned(d for saved in images for d in saved.image.layers):
             chunks = saving.archive(images, self.layers)
             try:
-                while (chunk := await asyncio.to_thread(next, chunks, None)) is not None:
+                while (chunk := await in_thread(next, chunks, None)) is not None:
                     yield chunk
             finally:
-                await asyncio.to_thread(chunks.close)
+                await in_thread(chunks.close)
 
     async def export(self, root: str) -> AsyncIterator[bytes]:
         """A mounted root filesystem as tar. Raises System."""
@@ -243,7 +244,7 @@ class ImageStore:
                 await packing.write(str(upper), path)
             else:
                 path.write_bytes(bytes(1024))
-            return await asyncio.to_thread(self._add_layer, path, base, names, details)
+            return await in_thread(self._add_layer, path, base, names, details)
 
     def _add_layer(
         self, path: Path, base: Image | None, names: Sequence[Reference], details: Mapping[str, Any]

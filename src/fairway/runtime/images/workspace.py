@@ -1,16 +1,36 @@
-"""Places for what is not finished: directories below ``tmp/``, removed when their operation ends."""
+"""Work that may be cut short: threads that are waited for, directories below ``tmp/`` that go with it."""
 
 import asyncio
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 from fairway.model.errors import System
 
 _BUFFER = 4 << 20
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+async def in_thread(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+    """As ``asyncio.to_thread``, but when cancelled it first waits for the thread to end.
+
+    A thread cannot be stopped; were it left alone, it would go on in directories that are being removed and
+    with layers that are not pinned any more.
+    """
+    work = asyncio.ensure_future(asyncio.to_thread(function, *args, **kwargs))
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        await asyncio.wait({work})
+        if not work.cancelled():
+            work.exception()  # seen, and outweighed by the cancellation
+        raise
 
 
 @asynccontextmanager
@@ -20,7 +40,7 @@ async def directory(temporary: Path) -> AsyncIterator[Path]:
     try:
         yield path
     finally:
-        await asyncio.to_thread(shutil.rmtree, path)
+        await in_thread(shutil.rmtree, path)
 
 
 @asynccontextmanager
@@ -33,9 +53,9 @@ async def spooled(temporary: Path, stream: AsyncIterator[bytes]) -> AsyncIterato
             async for chunk in stream:
                 pending += chunk
                 if len(pending) >= _BUFFER:
-                    await asyncio.to_thread(file.write, bytes(pending))
+                    await in_thread(file.write, bytes(pending))
                     pending.clear()
-            await asyncio.to_thread(file.write, bytes(pending))
+            await in_thread(file.write, bytes(pending))
         yield path
 
 

@@ -1,0 +1,56 @@
+# Fairway. `make demo` shows it, `make test` proves it; both install what they need.
+PYTEST := .venv/bin/python -m pytest
+SHELL := /bin/bash
+
+.PHONY: help install demo run test unit check format bench clean
+
+help:
+	@echo "make demo    install, then two networks with real containers and real pings"
+	@echo "make test    install, then all tests (root)"
+	@echo "make unit    the tests that need no root"
+	@echo "make check   format, lint, types, layers, documentation"
+	@echo "make run     fairwayd in the foreground, on /run/fairway/fairway.sock"
+	@echo "make bench   side by side with dockerd, as a table of medians and ratios"
+
+install:
+	@scripts/install.sh run
+
+install-dev:
+	@scripts/install.sh dev
+
+demo: install
+	@scripts/root.sh demo
+	@.venv/bin/python scripts/demo.py
+
+run: install
+	@scripts/root.sh run
+	@.venv/bin/fairwayd
+
+test: install-dev
+	@scripts/root.sh test
+	$(PYTEST) tests/unit
+	$(PYTEST) tests/contract tests/netns
+	$(PYTEST) tests/scenarios tests/suites
+
+unit:
+	@scripts/install.sh unit
+	$(PYTEST) tests/unit
+
+check:
+	@scripts/install.sh unit
+	.venv/bin/ruff format --check src tests scripts bench
+	.venv/bin/ruff check src tests scripts bench
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	.venv/bin/python scripts/check_docs.py
+
+format:
+	.venv/bin/ruff format src tests scripts bench
+	.venv/bin/ruff check --fix src tests scripts bench
+
+bench: install-dev
+	@scripts/root.sh bench
+	.venv/bin/python bench/bench.py
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build src/*.egg-info

@@ -1,0 +1,99 @@
+"""conmon's log format → entries; finding the tail."""
+
+import io
+from pathlib import Path
+
+import pytest
+
+from fairway.model.process import LogLine
+from fairway.runtime import logs
+
+T = "2026-11-20T22:47:0{}.673326365+00:00"
+SECOND = 1_795_214_820_673_326_365
+"""22:47:00.673326365 in nanoseconds."""
+
+
+def parse(*rows: str) -> list[LogLine]:
+    parser = logs.Parser()
+    lines = [line for row in rows if (line := parser.feed(row.encode()))]
+    return lines + list(parser.rest())
+
+
+def test_a_line() -> None:
+    assert parse(f"{T.format(0)} stdout F hello world") == [LogLine(SECOND, "stdout", b"hello world\n")]
+
+
+def test_empty_and_damaged_lines() -> None:
+    assert [
+        line.text for line in parse(f"{T.format(0)} stdout F ", "garbage", "", f"{T.format(0)} other F x")
+    ] == [b"\n"]
+
+
+def test_parts_are_joined_per_stream() -> None:
+    lines = parse(
+        f"{T.format(1)} stdout P ab",
+        f"{T.format(2)} stderr F err",
+        f"{T.format(3)} stdout F cd",
+        f"{T.format(4)} stdout P rest",
+    )
+    assert [(line.stream, line.text, (line.time - SECOND) // 10**9) for line in lines] == [
+        ("stderr", b"err\n", 2),
+        ("stdout", b"abcd\n", 1),
+        ("stdout", b"rest", 4),
+    ]
+
+
+def test_a_line_without_an_end_is_passed_on_in_parts() -> None:
+    lines = parse(*[f"{T.format(0)} stdout P {'x' * 8192}"] * 3)
+    assert [len(line.text) for line in lines] == [16384, 8192]
+
+
+@pytest.mark.parametrize(
+    ("stamp", "offset"),
+    [
+        ("2026-11-21T00:47:00.673326365+02:00", 0),
+        ("2026-11-20T17:17:00.673326365-05:30", 0),
+        ("2026-11-20T22:47:00.673326365Z", 0),
+    ],
+)
+def test_time_zones(stamp: str, offset: int) -> None:
+    assert parse(f"{stamp} stdout F x")[0].time == SECOND + offset
+
+
+ROWS = [
+    f"{T.format(0)} stdout F zero",
+    f"{T.format(1)} stdout P on",
+    f"{T.format(1)} stdout F e",
+    f"{T.format(2)} stderr F two",
+    f"{T.format(3)} stdout F three",
+]
+
+
+@pytest.mark.parametrize(("tail", "first_row"), [(-1, 0), (0, 5), (1, 4), (2, 3), (3, 1), (4, 0), (9, 0)])
+@pytest.mark.parametrize("block", [7, 64, 65536])
+def test_tail(tail: int, first_row: int, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "_BLOCK", block)
+    text = "".join(row + "\n" for row in ROWS).encode()
+    expected = len("".join(row + "\n" for row in ROWS[:first_row]))
+    assert logs.tail_offset(io.BytesIO(text), tail) == expected
+
+
+def test_an_unfinished_last_line_counts() -> None:
+    text = "".join(row + "\n" for row in [*ROWS, f"{T.format(4)} stdout P rest"]).encode()
+    offset = logs.tail_offset(io.BytesIO(text), 2)
+    assert text[offset:].startswith(ROWS[4].encode())
+
+
+async def collect(path: Path, **chosen: int) -> list[bytes]:
+    selection = logs.Selection(stdout=True, stderr=True, **chosen)
+    return [line.text async for line in logs.read(path, selection, None)]
+
+
+async def test_selection(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_text("".join(row + "\n" for row in ROWS))
+    assert await collect(path) == [b"zero\n", b"one\n", b"two\n", b"three\n"]
+    assert await collect(path, since=SECOND + 2 * 10**9) == [b"two\n", b"three\n"]
+    assert await collect(path, until=SECOND + 10**9) == [b"zero\n", b"one\n"]
+    assert await collect(path, tail=1) == [b"three\n"]
+    assert await collect(tmp_path / "missing") == []
