@@ -10,4 +10,4 @@ Fairway makes namespaces, bridges and firewall rules: that needs root.
 TEXT
   exit 1
 fi
-exec .venv/bin/python -m fairway.daemon.doctor
+exec .venv/bin/python -m fairway.daemon.requirements

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.netns_host import NetnsHost, netns_host
+from netns_host import NetnsHost, netns_host
 
 
 @pytest.fixture

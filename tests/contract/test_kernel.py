@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from tests.netns_host import NetnsHost
 
 from fairway.kernel.fake import FakeKernel
 from fairway.kernel.linux import LinuxKernel
@@ -18,6 +17,7 @@ from fairway.plan import (
     Address,
     Bridge,
     Element,
+    Fact,
     Namespace,
     Plan,
     Resolver,
@@ -29,6 +29,7 @@ from fairway.plan import (
     establish,
     withdraw,
 )
+from netns_host import NetnsHost
 
 AnyKernel = LinuxKernel | FakeKernel
 SETS = ("bridges", "closed", "internal", "masqueraded", "same")
@@ -219,7 +220,7 @@ async def test_link_changes_in_place(world: World) -> None:
 async def test_difference_heals(world: World) -> None:
     plan = world.network() + world.attachment(2) + world.attachment(3)
     await world.kernel.apply(plan)
-    lost = [world.veth(2), Element("bridges", ("br-1",)), Resolver(f"sandbox00003{'f' * 52}", "")]
+    lost: list[Fact] = [world.veth(2), Element("bridges", ("br-1",)), Resolver(f"sandbox00003{'f' * 52}", "")]
     await world.kernel.withdraw(withdraw(lost))
     await world.kernel.apply(difference(plan.facts(), await world.kernel.facts()))
     assert await world.kernel.facts() == set(plan.facts())

@@ -8,14 +8,13 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from tests.netns_host import NetnsHost
 
 from fairway.firewall.networks import elements
 from fairway.kernel.linux import LinuxKernel
 from fairway.kernel.trace import trace
 from fairway.model.address import Address as IP
 from fairway.model.address import Cidr, Mac
-from fairway.model.errors import Conflict, System
+from fairway.model.errors import Conflict, InvalidParameter, System
 from fairway.plan import (
     HOST,
     Address,
@@ -32,6 +31,7 @@ from fairway.plan import (
     establish,
     withdraw,
 )
+from netns_host import NetnsHost
 
 pytestmark = pytest.mark.root
 
@@ -353,3 +353,39 @@ async def test_the_calling_thread_stays_in_its_namespace(host: NetnsHost, kernel
     await kernel.close()
     await kernel.close()
     assert host.run("ip link show br-1").returncode == 0
+
+
+async def test_names_cannot_smuggle_nft_commands(host: NetnsHost, kernel: LinuxKernel) -> None:
+    for name in ('x" }\nflush', "a;b", "a}b", 'q"', "a#b"):
+        with pytest.raises(InvalidParameter, match="invalid element of bridges"):
+            await kernel.apply(establish([Element("bridges", (name,))]))
+    odd = Element("bridges", ("a.b-c_d@é",))
+    await kernel.apply(establish([odd]))
+    assert await kernel.facts() == {odd}
+
+
+async def test_malformed_values_are_refused_and_undone(host: NetnsHost, kernel: LinuxKernel) -> None:
+    good = Bridge("br-7", Mac("02:42:0a:00:00:07"), 1500)
+    for bad in (
+        Bridge("br-8", Mac("no mac"), 1500),
+        Bridge("br-8", Mac("02:42:0a:00:00:08"), -1),
+        Address(HOST, "br-7", Cidr("10.1.0.900/16")),
+    ):
+        with pytest.raises(InvalidParameter):
+            await kernel.apply(establish([good, bad]))
+        assert await kernel.facts() == frozenset()
+    for refused in (Bridge("b" * 16, good.mac, 1500), Bridge("br-9", Mac("ff:ff:ff:ff:ff:ff"), 1500)):
+        with pytest.raises(System, match="cannot create bridge b"):
+            await kernel.apply(establish([good, refused]))
+        assert await kernel.interfaces() == {"lo": False}
+
+
+async def test_mtu_that_the_kernel_refuses_leaves_no_link(host: NetnsHost, kernel: LinuxKernel) -> None:
+    with pytest.raises(System, match=r"cannot set up bridge br-7: Invalid argument \(.*mtu"):
+        await kernel.apply(establish([Bridge("br-7", Mac("02:42:0a:00:00:07"), 70000)]))
+    assert await kernel.interfaces() == {"lo": False}
+
+
+async def test_sets_of_the_administrator_are_not_ours(host: NetnsHost, kernel: LinuxKernel) -> None:
+    host.run("nft add set inet fairway mine '{ type ipv4_addr; elements = { 10.0.0.1 } }'")
+    assert await kernel.facts() == frozenset()

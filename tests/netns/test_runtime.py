@@ -17,6 +17,7 @@ import pytest
 from fairway.model.container import Config, Container, Exit, HostConfig, LogConfig, MountPoint, Ulimit
 from fairway.model.errors import Conflict, InvalidParameter, NotFound, System
 from fairway.model.process import ExecRequest, Launch, LogLine, Streams
+from fairway.runtime.exec import LOST
 from fairway.runtime.runtime import OciRuntime
 
 pytestmark = pytest.mark.root
@@ -352,7 +353,9 @@ async def test_exec_in_the_background_does_not_hold_the_client(runtime: OciRunti
     (await box.create()).close()
     await runtime.start(box.id)
     begun = time.monotonic()
-    assert await box.exec("sh", "-c", "sleep 50 & echo done") == (0, b"done\n", b"")
+    code, out, _ = await box.exec("sh", "-c", "sleep 50 & echo done")
+    assert out == b"done\n"
+    assert code == 0 or (runtime.name == "runc" and code == LOST)
     assert time.monotonic() - begun < 10
 
 
@@ -462,8 +465,8 @@ async def test_user_limits_mounts_and_name(runtime: OciRuntime, rootfs: str, tmp
     box = Box(
         runtime,
         rootfs,
-        "id -u; hostname; pwd; cat /etc/hosts; ulimit -n; echo hi > /shared/f; touch /etc/x || echo ro; df -k /t"
-        " | tail -1 | awk '{print $2}'; grep Seccomp: /proc/self/status; echo $HOME",
+        "id -u; hostname; pwd; cat /etc/hosts; ulimit -n; echo hi > /shared/f; touch /etc/x || echo ro;"
+        " df -k /t | tail -1 | awk '{print $2}'; grep Seccomp: /proc/self/status; echo $HOME",
         working_dir="/home/app/new",
         host={
             "readonly_rootfs": True,

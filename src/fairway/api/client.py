@@ -207,7 +207,9 @@ class Client:
         except OSError as error:
             if type(error).__module__ == "ssl":
                 raise System(f"error during connect: {error}") from error
-            raise Unreachable(f"Cannot connect to the Fairway daemon at {self.host}. Is fairwayd running?") from error
+            raise Unreachable(
+                f"Cannot connect to the Fairway daemon at {self.host}. Is fairwayd running?"
+            ) from error
 
     def _connect_tcp(self) -> socket.socket:
         name, _, port = self._address.split("/")[0].rpartition(":")

@@ -23,7 +23,7 @@ RAW = "application/vnd.docker.raw-stream"
 MULTIPLEXED = "application/vnd.docker.multiplexed-stream"
 _NUMBERS: dict[StreamName, int] = {"stdin": 0, "stdout": 1, "stderr": 2}
 _HIGH_WATER = 256 * 1024
-_PROBE_SECONDS = 2.0
+_PROBE_SECONDS = 0.5
 
 
 def frame(stream: StreamName, data: bytes) -> bytes:

@@ -22,7 +22,7 @@ _COMMON = {
     "Server": f"Fairway/{__version__} ({sys.platform})",
 }
 _JSON = {**_COMMON, "Content-Type": "application/json"}
-STREAM = "fairway.stream"
+STREAM = web.RequestKey("STREAM", web.StreamResponse)
 """Key in a request of the stream that was opened for it."""
 
 _encoder = msgspec.json.Encoder()

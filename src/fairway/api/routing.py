@@ -146,7 +146,7 @@ async def _answer(route: Route, call: Call) -> web.StreamResponse:
 
 def _cut(request: web.Request) -> web.StreamResponse | None:
     """Break off a stream that has already begun: a second head in its body would read as data."""
-    begun: web.StreamResponse | None = request.get(STREAM)
+    begun = request.get(STREAM)
     if begun is not None and request.transport is not None:
         _log.warning("stream broken off", path=request.path)
         request.transport.close()

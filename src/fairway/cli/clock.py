@@ -65,7 +65,9 @@ def local_seconds(seconds: int) -> str:
     """RFC 3339 without a fraction, in the local zone."""
     local = time.localtime(seconds)
     zone = time.strftime("%z", local)
-    return time.strftime("%Y-%m-%dT%H:%M:%S", local) + ("Z" if local.tm_gmtoff == 0 else f"{zone[:3]}:{zone[3:]}")
+    return time.strftime("%Y-%m-%dT%H:%M:%S", local) + (
+        "Z" if local.tm_gmtoff == 0 else f"{zone[:3]}:{zone[3:]}"
+    )
 
 
 def api_moment(text: str, now: float) -> str:

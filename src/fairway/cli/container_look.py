@@ -16,9 +16,7 @@ def _port(given: Invocation) -> int:
     ports = container["NetworkSettings"].get("Ports") or {}
     if len(given.args) == 1:
         lines = [
-            f"{port} -> {_address(binding)}"
-            for port, bindings in ports.items()
-            for binding in bindings or ()
+            f"{port} -> {_address(binding)}" for port, bindings in ports.items() for binding in bindings or ()
         ]
         for line in sorted(lines, key=natural):
             given.line(line)
@@ -27,7 +25,9 @@ def _port(given: Invocation) -> int:
     number, _, protocol = wanted.partition("/")
     if not number.isdigit() or int(number) > 65535:
         problem = "value out of range" if number.isdigit() else "invalid syntax"
-        raise Exit(FAILED, f'Error: invalid port ({number}): strconv.ParseUint: parsing "{number}": {problem}')
+        raise Exit(
+            FAILED, f'Error: invalid port ({number}): strconv.ParseUint: parsing "{number}": {problem}'
+        )
     key = f"{number}/{protocol or 'tcp'}"
     if not ports.get(key):
         raise Exit(FAILED, f"Error: No public port '{wanted}' published for {given.args[0]}")

@@ -18,7 +18,7 @@ from fairway.cli.template import Record
 from fairway.cli.units import ellipsis, human_duration, human_size
 
 _TABLE = "table {{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}"
-_TITLES = {
+TITLES = {
     "ID": "CONTAINER ID",
     "Names": "NAMES",
     "Image": "IMAGE",
@@ -37,7 +37,7 @@ _TITLES = {
 }
 
 
-def _row(container: Mapping[str, Any], full: bool, now: float) -> Record:
+def row(container: Mapping[str, Any], full: bool, now: float) -> Record:
     labels = container.get("Labels") or {}
     return Record(
         "*formatter.ContainerContext",
@@ -112,7 +112,7 @@ def _ls(given: Invocation) -> int:
     if options.flag("quiet"):
         form = "{{.ID}}" if form in ("", "table") else form
     default = f"{_TABLE}\t{{{{.Size}}}}" if options.flag("size") else _TABLE
-    print_rows(form, default, _TITLES, [_row(c, options.flag("no-trunc"), now) for c in containers])
+    print_rows(form, default, TITLES, [row(c, options.flag("no-trunc"), now) for c in containers])
     return OK
 
 

@@ -73,7 +73,9 @@ def _body(given: Invocation, detached: bool) -> dict[str, Any]:
     """The request, checked as Docker's command checks it before it talks to the daemon."""
     choice = given.options.text("pull")
     if choice not in _PULLS:
-        raise InvalidParameter(f"invalid pull option: '{choice}': must be one of \"always\", \"missing\" or \"never\"")
+        raise InvalidParameter(
+            f'invalid pull option: \'{choice}\': must be one of "always", "missing" or "never"'
+        )
     body = create_body(given.options, given.args[0], given.args[1:], detached)
     cidfile = given.options.text("cidfile")
     if cidfile and Path(cidfile).exists():
@@ -93,7 +95,12 @@ def _made(given: Invocation, body: dict[str, Any]) -> str:
     try:
         answer = client.post("/containers/create", query, body)
     except ApiError as error:
-        if error.status != 404 or "No such image" not in error.message or options.text("pull") != "missing" or not reference:
+        if (
+            error.status != 404
+            or "No such image" not in error.message
+            or options.text("pull") != "missing"
+            or not reference
+        ):
             raise
         if not options.flag("quiet"):
             given.warn(f"Unable to find image '{reference.familiar}' locally")

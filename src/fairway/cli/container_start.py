@@ -45,7 +45,9 @@ def _attached(given: Invocation) -> int:
         except Exit:
             stream.close()
             raise
-        if session.converse(client, f"/containers/{container}/resize", stream, tty=tty, stdin=stdin, keys=keys):
+        if session.converse(
+            client, f"/containers/{container}/resize", stream, tty=tty, stdin=stdin, keys=keys
+        ):
             waiting.close()
             return OK
         return session.exit_status(waiting)

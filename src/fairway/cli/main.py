@@ -139,7 +139,8 @@ def _miscounted(problem: str, path: str, command: Command) -> int:
     verb = "See" if command.arity.most is None else "Run"
     line = f"{path} {command.synopsis}".rstrip()
     return _complain(
-        f"{PROGRAM}: '{path}' {problem}\n\nUsage:  {line}\n\n{verb} '{path} --help' for more information", FAILED
+        f"{PROGRAM}: '{path}' {problem}\n\nUsage:  {line}\n\n{verb} '{path} --help' for more information",
+        FAILED,
     )
 
 
@@ -147,7 +148,9 @@ def _root_help() -> str:
     common = [(name, SHORT[name].summary) for name in COMMON]
     groups = sorted((name, group.summary) for name, group in GROUPS.items())
     others = sorted(
-        (name, leaf.summary) for name, leaf in SHORT.items() if name not in COMMON and not name.startswith("__")
+        (name, leaf.summary)
+        for name, leaf in SHORT.items()
+        if name not in COMMON and not name.startswith("__")
     )
     sections = (("Common Commands", common), ("Management Commands", groups), ("Commands", others))
     text = f"Usage:  {PROGRAM} [OPTIONS] COMMAND\n\nDocker's container networking as an engine of its own\n"

@@ -21,7 +21,17 @@ _NOT_USER_DEFINED = ("default", "bridge", "host", "none", "nat")
 class Attachment:
     """One ``--network`` as written."""
 
-    __slots__ = ("aliases", "driver_options", "gateway_priority", "ipv4", "ipv6", "link_local", "links", "mac", "name")
+    __slots__ = (
+        "aliases",
+        "driver_options",
+        "gateway_priority",
+        "ipv4",
+        "ipv6",
+        "link_local",
+        "links",
+        "mac",
+        "name",
+    )
 
     def __init__(self, name: str) -> None:
         self.name, self.ipv4, self.ipv6, self.mac = name, "", "", ""
@@ -121,10 +131,14 @@ def _merge(first: Attachment, options: Options) -> None:
         if not options.given(option):
             continue
         if getattr(first, attribute):
-            raise InvalidParameter(f"conflicting options: cannot specify both --{option} and per-network {noun}")
+            raise InvalidParameter(
+                f"conflicting options: cannot specify both --{option} and per-network {noun}"
+            )
         if option == "link" and not is_user_defined(first.name):
             continue
-        value: Any = options.items(option) if isinstance(getattr(first, attribute), list) else options.text(option)
+        value: Any = (
+            options.items(option) if isinstance(getattr(first, attribute), list) else options.text(option)
+        )
         setattr(first, attribute, check_mac(value) if option == "mac-address" else value)
 
 

@@ -32,7 +32,9 @@ def pull(
         "tag": None if all_tags else reference.wanted,
         "platform": platform or None,
     }
-    messages = client.request("POST", "/images/create", query, headers={"X-Registry-Auth": "e30="}).json_stream()
+    messages = client.request(
+        "POST", "/images/create", query, headers={"X-Registry-Auth": "e30="}
+    ).json_stream()
     show_progress(messages, sys.stderr if to_stderr else sys.stdout, quiet)
 
 
@@ -64,7 +66,9 @@ class _Board:
         if not self._tty:
             # A bar that cannot be redrawn is a thousand lines: leave them out.
             if not detail.get("current"):
-                self._out.write(f"{text} \n" if layer and status in ("Downloading", "Extracting") else f"{text}\n")
+                self._out.write(
+                    f"{text} \n" if layer and status in ("Downloading", "Extracting") else f"{text}\n"
+                )
             return
         text += f" {_bar(detail)}" if detail.get("current") else ""
         if not layer:

@@ -17,7 +17,9 @@ _SYSCTL_NAMES = (
 ).split()
 _SYSCTL_PREFIXES = ("net.", "fs.mqueue.")
 _CGROUP_RULE = re.compile(r"^[acb] ([0-9]+|\*):([0-9]+|\*) [rwm]{1,3}$")
-_DOMAIN = re.compile(r"^(:?(:?[a-zA-Z0-9]|(:?[a-zA-Z0-9][a-zA-Z0-9\-]*[a-zA-Z0-9]))(:?\.(:?[a-zA-Z0-9]|(:?[a-zA-Z0-9][a-zA-Z0-9\-]*[a-zA-Z0-9])))*)\.?\s*$")
+_DOMAIN = re.compile(
+    r"^(:?(:?[a-zA-Z0-9]|(:?[a-zA-Z0-9][a-zA-Z0-9\-]*[a-zA-Z0-9]))(:?\.(:?[a-zA-Z0-9]|(:?[a-zA-Z0-9][a-zA-Z0-9\-]*[a-zA-Z0-9])))*)\.?\s*$"
+)
 
 
 def _link(text: str) -> str:
@@ -169,7 +171,9 @@ def _gpus(text: str) -> dict[str, Any]:
             request["Options"] = dict(part.split("=", 1) for part in value.split(",") if "=" in part)
         elif key == "count":
             if value != "all" and not value.lstrip("-").isdigit():
-                raise Refused(f'invalid count ({value}): value must be either "all" or an integer: invalid syntax')
+                raise Refused(
+                    f'invalid count ({value}): value must be either "all" or an integer: invalid syntax'
+                )
             request["Count"] = -1 if value == "all" else int(value)
         else:
             raise Refused(f"unexpected key '{key}' in '{field}'")

@@ -49,7 +49,9 @@ _CONTAINER = {
     ),
     "commit": Leaf("image_commit.COMMIT", "Create a new image from a container's changes"),
     "create": Leaf("container_run.CREATE", "Create a new container"),
-    "diff": Leaf("container_look.DIFF", "Inspect changes to files or directories on a container's filesystem"),
+    "diff": Leaf(
+        "container_look.DIFF", "Inspect changes to files or directories on a container's filesystem"
+    ),
     "exec": Leaf("container_exec.EXEC", "Execute a command in a running container"),
     "inspect": Leaf("inspect.CONTAINER", "Display detailed information on one or more containers"),
     "kill": Leaf("container_state.KILL", "Kill one or more running containers"),
@@ -66,11 +68,15 @@ _CONTAINER = {
     "stop": Leaf("container_state.STOP", "Stop one or more running containers"),
     "top": Leaf("container_look.TOP", "Display the running processes of a container"),
     "unpause": Leaf("container_state.UNPAUSE", "Unpause all processes within one or more containers"),
-    "wait": Leaf("container_state.WAIT", "Block until one or more containers stop, then print their exit codes"),
+    "wait": Leaf(
+        "container_state.WAIT", "Block until one or more containers stop, then print their exit codes"
+    ),
 }
 _IMAGE = {
     "history": Leaf("image_ls.HISTORY", "Show the history of an image"),
-    "import": Leaf("image_transfer.IMPORT", "Import the contents from a tarball to create a filesystem image"),
+    "import": Leaf(
+        "image_transfer.IMPORT", "Import the contents from a tarball to create a filesystem image"
+    ),
     "inspect": Leaf("inspect.IMAGE", "Display detailed information on one or more images"),
     "load": Leaf("image_transfer.LOAD", "Load an image from a tar archive or STDIN"),
     "ls": Leaf("image_ls.LS", "List images", "list"),

@@ -109,4 +109,6 @@ def ellipsis(text: str, length: int) -> str:
 
 def natural(text: str) -> list[tuple[int, int, str]]:
     """A sort key under which ``web2`` comes before ``web10`` (Docker's ``sortorder.NaturalLess``)."""
-    return [(0, int(part), part) if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", text) if part]
+    return [
+        (0, int(part), part) if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", text) if part
+    ]

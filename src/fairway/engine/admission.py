@@ -125,8 +125,8 @@ def _check_network_mode(request: ContainerRequest) -> None:
             )
         if mode == "bridge" and host.links:
             raise Unsupported(
-                "links on the default bridge are not supported by this version of Fairway: put both containers "
-                "on a user-defined network, where names resolve without links"
+                "links on the default bridge are not supported by this version of Fairway: put both "
+                "containers on a user-defined network, where names resolve without links"
             )
 
 

@@ -39,18 +39,16 @@ class Engine:
         """From the store to a kernel that agrees with it; afterwards requests can be served."""
         core = self._core
         core.state.load()
-        if "id" not in core.state.meta:
-            await core.state.remember("id", core.identity.id().encode())
         await self._restore.roll_back()
         self._restore.reserve()
         await self._restore.reconcile()
         await self.networks.ensure_predefined()
         await self._restore.resume()
 
-    @property
-    def id(self) -> str:
-        """The daemon's identity, made at its first start."""
-        return self._core.state.meta["id"].decode()
+    async def resolver_lost(self) -> None:
+        """A new resolver process knows nothing: tell it all names, then give it the sandboxes' sockets."""
+        await self._naming.publish_all()
+        await self._restore.reconcile()
 
     async def close(self) -> None:
         """Stop looking; containers, their networks and names go on."""

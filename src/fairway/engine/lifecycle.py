@@ -401,7 +401,7 @@ class Lifecycle:
             try:
                 await work()
             except Fault as e:
-                self._core.log.error(
+                self._core.log.warning(
                     "while looking after a container", container=container_id, error=e.message
                 )
 

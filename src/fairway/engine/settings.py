@@ -6,6 +6,8 @@ from fairway.model.system import AddressPool
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    """This daemon's identity, kept over restarts."""
     exec_root: str
     data_root: str
     address_pools: tuple[AddressPool, ...]

@@ -130,11 +130,6 @@ class State:
         """Take back what ``place`` put."""
         self._drop(thing)
 
-    async def remember(self, name: str, data: bytes) -> None:
-        """Keep a fact about the engine itself, e.g. its id."""
-        self.meta[name] = data
-        await self._write([Put("meta", name, data)])
-
     async def forget_intents(self) -> None:
         names = [name for name in self.meta if name.startswith("intent/")]
         for name in names:

@@ -1,5 +1,6 @@
 """Which hand takes which run of steps, in the worker thread."""
 
+import struct
 from collections.abc import Sequence
 
 from fairway.kernel import listeners, mounts, namespaces, sysctls
@@ -11,7 +12,7 @@ from fairway.kernel.reaper import Reaper
 from fairway.kernel.ruleset import Ruleset
 from fairway.kernel.schedule import Outcome
 from fairway.kernel.visits import Visits
-from fairway.model.errors import Fault, System
+from fairway.model.errors import Fault, InvalidParameter, System
 from fairway.plan import (
     Address,
     Bridge,
@@ -59,6 +60,9 @@ class Executor:
             verb = "establish" if steps[0].present else "withdraw"
             refused = System(f"cannot {verb} {describe(steps[0].fact)}: {error.strerror or error}")
             return [refused, *[False] * (len(steps) - 1)]
+        except (ValueError, struct.error) as error:
+            wrong = InvalidParameter(f"invalid {describe(steps[0].fact)}: {error}")
+            return [wrong, *[False] * (len(steps) - 1)]
 
     def close(self) -> None:
         """Raises System if links that were withdrawn could not be deleted."""

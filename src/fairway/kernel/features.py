@@ -3,6 +3,7 @@
 Rejected: reading /proc/config.gz or /lib/modules, which often are not there and do not tell what works.
 """
 
+import errno
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,7 +81,7 @@ def _overlay() -> str:
         with open(libc.open_filesystem("overlay"), closefd=True):  # noqa: PTH123 - a descriptor, not a path
             return ""
     except OSError as error:
-        if error.errno == 38:  # ENOSYS: before Linux 5.2 only the list of loaded file systems tells
+        if error.errno == errno.ENOSYS:  # before Linux 5.2 only the list of loaded file systems tells
             listed = "overlay" in Path("/proc/filesystems").read_text().split()
             return "" if listed else "not in /proc/filesystems"
         return str(error.strerror)

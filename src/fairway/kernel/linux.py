@@ -123,7 +123,8 @@ class LinuxKernel:
 
     def _interfaces(self) -> dict[str, bool]:
         links = map(read_link, self._executor.visits.host.dump(dump_links()))
-        return {link.name: link.alias == self._alias for link in links}
+        going = self._executor.reaper.going
+        return {link.name: link.alias == self._alias for link in links if not going(link)}
 
     async def _run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._worker, self._guarded, work)

@@ -5,22 +5,27 @@ group of links 16–40 ms however many; setting a link down 0.25 ms, renaming it
 deleted other requests proceed (the wait is outside the kernel's rtnl lock); for a bridge they wait 30 ms.
 
 So a link that is withdrawn is set down (no packet passes any more), renamed (its name is free at once, and
-nobody who looks sees it under its old name) and put into a group of its own kind, all in one send of 0.5 ms;
-the reaper then deletes the group in one message, whatever has gathered meanwhile. The group's number is
-random per process: nobody else's links are in it. The links keep Fairway's alias, so that after a crash they
-are found and withdrawn again like any other surplus.
+nobody who looks sees it under its old name) and put into a group, all in one send of 0.5 ms; the reaper then
+deletes the group in one message. What is withdrawn before that begins joins the group, up to a limit: while
+100 bridges went in one message, everybody else waited 600 ms. Group numbers start at random per process:
+nobody else's links are in them. The links keep Fairway's alias, so that after a crash they are found and
+withdrawn again like any other surplus.
 
 Rejected: deleting in the worker (everybody waits); waiting for the dying namespace to take its veths along
 (a lingering process or socket keeps it alive, and with it the host's end).
 """
 
 import secrets
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from fairway.kernel.netlink import Channel, absent, failed
 from fairway.kernel.rtnetlink import Link, delete_group, set_link
 from fairway.kernel.visits import Visits
 from fairway.model.errors import System
+
+LIMIT = 16
+"""Links per deletion: bounds how long it keeps others from the kernel's rtnl lock."""
 
 
 class Reaper:
@@ -29,47 +34,64 @@ class Reaper:
     def __init__(self, visits: Visits) -> None:
         self._host = visits.host
         self._channel = Channel()
-        self._group = 1 << 30 | secrets.randbits(29)
+        self._group = self._first = 1 << 30 | secrets.randbits(28)
+        self._members = 0
         self._pool = ThreadPoolExecutor(1, "kernel-reaper")
         self._last: Future[None] | None = None
+        self._failures: list[str] = []
 
-    def doom(self, links: list[Link]) -> list[str]:
+    def doom(self, links: Sequence[Link]) -> list[str]:
         """Make the links disappear from sight and delete them soon. An error text per link, empty if well."""
-        messages = []
-        for link in links:
-            # down first: before Linux 6.2 a link that is up cannot be renamed
-            messages.append(set_link(index=link.index, up=False))
-            messages.append(set_link(index=link.index, rename=f"gone-{link.index}", group=self._group))
-        answers = self._host.exchange(messages)
-        pairs = [answers[i : i + 2] for i in range(0, len(answers), 2)]
-        refusals = [failed(a for a in pair if not absent(a)) for pair in pairs]
-        if links:
-            self._reap_soon()
-        return [str(r) if r else "" for r in refusals]
+        refusals: list[str] = []
+        for start in range(0, len(links), LIMIT):
+            refusals += self._doom(links[start : start + LIMIT])
+        return refusals
 
-    def settle(self) -> None:
-        """Wait until everything doomed so far is deleted. Raises System if it could not be."""
-        last, self._last = self._last, None
-        if last is not None:
-            last.result()
+    def going(self, link: Link) -> bool:
+        """Whether the link is doomed and not deleted yet."""
+        return self._first <= link.group <= self._group
 
     def pending(self) -> bool:
         return self._last is not None and not self._last.done()
 
+    def settle(self) -> None:
+        """Wait until everything doomed so far is deleted. Raises System if something could not be."""
+        if self._last is not None:
+            self._last.result()
+        if self._failures:
+            text, self._failures = "; ".join(self._failures), []
+            raise System(text)
+
     def close(self) -> None:
-        """Finish and stop. Raises System if the last deletion failed."""
+        """Finish and stop. Raises System if a deletion failed."""
         try:
             self.settle()
         finally:
             self._pool.shutdown()
             self._channel.close()
 
-    def _reap_soon(self) -> None:
-        if self._last is not None and self._last.done():
-            self.settle()
-        self._last = self._pool.submit(self._reap)
+    def _doom(self, links: Sequence[Link]) -> list[str]:
+        self._choose_group(len(links))
+        messages = []
+        for link in links:
+            # down first: before Linux 6.2 a link that is up cannot be renamed
+            messages.append(set_link(index=link.index, up=False))
+            messages.append(set_link(index=link.index, rename=f"gone-{link.index}", group=self._group))
+        answers = self._host.exchange(messages)
+        self._last = self._pool.submit(self._reap, self._group)
+        pairs = [answers[i : i + 2] for i in range(0, len(answers), 2)]
+        refusals = [failed(a for a in pair if not absent(a)) for pair in pairs]
+        return [str(r) if r else "" for r in refusals]
 
-    def _reap(self) -> None:
-        (answer,) = self._channel.exchange([delete_group(self._group)])
+    def _choose_group(self, joining: int) -> None:
+        """The last group if its deletion has not begun (then it is called off for now) and there is room."""
+        if self._members + joining <= LIMIT and self._last is not None and self._last.cancel():
+            self._members += joining
+        else:
+            self._group += 1
+            self._members = joining
+
+    def _reap(self, group: int) -> None:
+        (answer,) = self._channel.exchange([delete_group(group)])
         if answer.code and not absent(answer):
-            raise System(f"cannot delete links of group {self._group:#x}: {answer}")
+            self._failures.append(f"cannot delete links of group {group:#x}: {answer}")

@@ -8,15 +8,19 @@ The base ruleset is text from ``firewall/``; chains that an administrator filled
 is never flushed or replaced while it exists, only removed by ``uninstall``.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from fairway.kernel.nft import Nft, NftError
-from fairway.model.errors import Conflict, Fault, System
+from fairway.model.errors import Conflict, Fault, InvalidParameter, System
 from fairway.plan import Element, Step
 
 TABLE = "inet fairway"
 _FAMILY, _NAME = TABLE.split()
+_DECLARATION = re.compile(r"^\s*(?:set|map)\s+(\w+)\s*\{", re.MULTILINE)
+_SYNTAX = frozenset('"\\{};#\n')
+"""What could end an element in the command and begin something else."""
 
 
 class Ruleset:
@@ -25,6 +29,7 @@ class Ruleset:
     def __init__(self, text: str) -> None:
         """``text`` defines the table with its chains and sets, in nft's syntax."""
         self._text = text
+        self._declared = frozenset(_DECLARATION.findall(text))
         self._context: Nft | None = None
         self._names: dict[str, tuple[bool, ...]] = {}
 
@@ -48,11 +53,15 @@ class Ruleset:
         return any(_is_ours(entry.get("table", {})) for entry in listed)
 
     def elements(self) -> set[Element]:
-        """All elements of sets and maps, those with a timeout or filled by packets excepted."""
+        """Elements of the sets and maps that our text declares, but none with a timeout or from packets.
+
+        An administrator may keep sets of their own in the table.
+        """
         if not self.installed():
             return set()
         listed = self._query(f"list table {TABLE}")
-        return {element for entry in listed for element in _elements(entry)}
+        found = {element for entry in listed for element in _elements(entry)}
+        return {element for element in found if element.table_object in self._declared}
 
     def take(self, steps: Sequence[Step]) -> list[bool | Fault]:
         """Add and delete elements in one transaction; per step whether it changed anything, or why not."""
@@ -102,6 +111,8 @@ class Ruleset:
     def _spell(self, step: Step) -> str:
         element = step.fact
         assert isinstance(element, Element)
+        if _SYNTAX & set("".join((*element.key, element.value))):
+            raise InvalidParameter(f"invalid element of {element.table_object}: {element.key}")
         names = self._quoted(element.table_object, len(element.key))
         key = " . ".join(f'"{k}"' if q else k for k, q in zip(element.key, names, strict=True))
         return f"{key} : {element.value}" if element.value and step.present else key

@@ -70,11 +70,16 @@ class Streams(Protocol):
 class ExecProcess(Protocol):
     """A started exec."""
 
-    pid: int
-    """On the host."""
-    streams: Streams
-    exit: Awaitable[int]
-    """Resolves to the exit code (128+n after signal n); may be awaited many times."""
+    @property
+    def pid(self) -> int:
+        """On the host."""
+
+    @property
+    def streams(self) -> Streams: ...
+
+    @property
+    def exit(self) -> Awaitable[int]:
+        """Resolves to the exit code (128+n after signal n); may be awaited many times."""
 
     def resize(self, height: int, width: int) -> None: ...
 

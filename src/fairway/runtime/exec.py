@@ -5,17 +5,16 @@ five. The runtime writes a pid file once the program runs and ends with the prog
 before end" is what tells a program that ended from one that never started; the reason is then in the
 runtime's log.
 
-With a terminal the runtime gets one of ours as its own standard streams, in raw mode, and copies to and
-from the container's; a resize is ours plus SIGWINCH to the runtime. A console socket would save the
-copying, but runc takes it only for processes that it does not wait for.
+With a terminal the runtime gets one of ours as its own standard streams, in raw mode, and copies to and from
+the container's. A console socket would save the copying, but runc takes it only for processes that it does
+not wait for. crun 1.8 does not pass a changed size on, so a resize goes to the process' own terminal.
 """
 
 import asyncio
-import errno
+import contextlib
 import fcntl
 import os
 import shutil
-import signal
 import struct
 import tempfile
 import termios
@@ -28,7 +27,7 @@ import msgspec
 
 from fairway.model.errors import Conflict
 from fairway.model.process import ExecRequest, StreamName
-from fairway.runtime import command, faults, inotify, pidfd
+from fairway.runtime import command, faults, pidfd
 from fairway.runtime.conmon import read_pid
 from fairway.runtime.paths import Paths
 from fairway.runtime.select import Program
@@ -51,35 +50,28 @@ class Completion(Awaitable[int]):
 class OciExec:
     """``ExecProcess``: see model/process.py."""
 
-    def __init__(
-        self,
-        pid: int,
-        streams: FdStreams,
-        process: asyncio.subprocess.Process,
-        end: "asyncio.Task[int]",
-        tty: int,
-    ) -> None:
+    def __init__(self, pid: int, streams: FdStreams, end: "asyncio.Task[int]", terminal: bool) -> None:
         self.pid = pid
         self.streams = streams
         self.exit: Awaitable[int] = Completion(end)
-        self._process = process
         self._end = end
-        self._tty = tty
+        self._terminal = terminal
 
     def resize(self, height: int, width: int) -> None:
         """Set the terminal's size; nothing happens without a terminal or after the end."""
-        if self._tty >= 0 and not self._end.done():
-            set_size(self._tty, height, width)
-            self._process.send_signal(signal.SIGWINCH)
+        if not self._terminal or self._end.done():
+            return
+        with contextlib.suppress(OSError):  # ended meanwhile, or it has closed its standard input
+            fd = os.open(f"/proc/{self.pid}/fd/0", os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+            try:
+                set_size(fd, height, width)
+            finally:
+                os.close(fd)
 
 
 def set_size(fd: int, height: int, width: int) -> None:
-    """TIOCSWINSZ, see ioctl_tty(2). A terminal that was closed has no size any more."""
-    try:
-        fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
-    except OSError as error:
-        if error.errno not in (errno.EIO, errno.EBADF):
-            raise
+    """TIOCSWINSZ, see ioctl_tty(2)."""
+    fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
 
 
 async def start(
@@ -93,10 +85,9 @@ async def start(
     (directory / "process.json").write_bytes(msgspec.json.encode(spec))
     pipes = _Pipes(request)
     try:
-        with inotify.Watch(directory, inotify.CLOSE_WRITE | inotify.MOVED_TO) as watch:
-            process = await _spawn(program, paths, container, directory, pipes)
-            ending = asyncio.create_task(process.wait())
-            pid = await _started(watch, directory, ending)
+        process = await _spawn(program, paths, container, directory, pipes)
+        ending = asyncio.create_task(process.wait())
+        pid = await _started(directory, ending)
     except BaseException:
         pipes.streams.close()
         raise
@@ -106,7 +97,7 @@ async def start(
         shutil.rmtree(directory)
     if pid:
         end = asyncio.create_task(_end(process, ending, pid, pipes.streams))
-        return OciExec(pid, pipes.streams, process, end, pipes.terminal)
+        return OciExec(pid, pipes.streams, end, request.tty)
     pipes.streams.close()
     if "paused" in reason or "does not exist" in reason or "stopped container" in reason:
         raise Conflict(f"cannot exec in container {container}: {reason}")
@@ -135,17 +126,20 @@ async def _spawn(
     )
 
 
-async def _started(watch: inotify.Watch, directory: Path, end: "asyncio.Task[int]") -> int:
-    """The process' pid as soon as it runs; 0 if the runtime ended without starting it."""
+async def _started(directory: Path, ending: "asyncio.Task[int]") -> int:
+    """The process' pid as soon as it runs; 0 if the runtime ended without starting it.
+
+    Looks again after ever longer pauses, from half a millisecond. Usually it takes 4 ms, and inotify was
+    rejected because closing its descriptor alone blocks for 12 ms (the kernel waits for a grace period).
+    """
+    pause = 0.0005
     while True:
-        watch.reset()
-        over = end.done()
+        over = ending.done()
         pid = read_pid(directory / "pid")
         if pid or over:
             return pid
-        changed = asyncio.create_task(watch.wait())
-        await asyncio.wait({changed, end}, return_when=asyncio.FIRST_COMPLETED)
-        changed.cancel()
+        await asyncio.wait({ending}, timeout=pause)
+        pause = min(pause * 1.5, 0.05)
 
 
 async def _end(
@@ -154,7 +148,8 @@ async def _end(
     """Exit code of the exec.
 
     crun ends with the program. runc first copies its output to the end, which a background process can put
-    off for ever; then runc is ended and the kernel asked for the exit code.
+    off for ever; then runc is ended and the kernel asked for the exit code (Linux 6.15, and only if the
+    program did not end before we looked; else the code is LOST).
     """
     try:
         fd = os.pidfd_open(pid)

@@ -8,6 +8,7 @@ backwards in blocks, so its cost does not grow with the log.
 
 import asyncio
 import calendar
+import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
@@ -129,7 +130,8 @@ async def read(
     if opened is None:
         return
     parser = Parser()
-    with opened as file, inotify.Watch(path, inotify.MODIFY) as watch:
+    watching = inotify.Watch(path, inotify.MODIFY) if ended is not None else contextlib.nullcontext()
+    with opened as file, watching as watch:
         file.seek(tail_offset(file, selection.tail))
         end = asyncio.create_task(ended()) if ended is not None else None
         try:
@@ -151,11 +153,12 @@ def _open(path: Path) -> BinaryIO | None:
 
 
 async def _entries(
-    file: BinaryIO, parser: Parser, watch: inotify.Watch, end: "asyncio.Task[object] | None"
+    file: BinaryIO, parser: Parser, watch: inotify.Watch | None, end: "asyncio.Task[object] | None"
 ) -> AsyncIterator[LogLine]:
     carry = b""
     while True:
-        watch.reset()
+        if watch is not None:
+            watch.reset()
         over = end is None or end.done()
         block = file.read(_BLOCK)
         if block:
@@ -164,9 +167,9 @@ async def _entries(
                 if line := parser.feed(row):
                     yield line
             await asyncio.sleep(0)
-        elif over:
+        elif over or end is None or watch is None:
             break
-        elif end is not None:
+        else:
             changed = asyncio.create_task(watch.wait())
             awaited: set[asyncio.Task[Any]] = {changed, end}
             await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)

@@ -4,6 +4,7 @@ They are passed as a value to the pure functions that build the OCI configuratio
 for machines other than this one.
 """
 
+import ctypes
 import os
 import platform
 import resource
@@ -19,6 +20,9 @@ from fairway.runtime.seccomp import parse as parse_profile
 
 SECCOMP_PROFILE = Path("/usr/share/containers/seccomp.json")
 """Docker's default profile as Debian ships it (package golang-github-containers-common)."""
+
+_X32_GETPID = 0x40000000 + 39
+"""``__X32_SYSCALL_BIT`` and getpid (asm/unistd.h)."""
 
 INITS = ("docker-init", "tini-static", "catatonit", "tini")
 """Programs fit to be a container's first process (``--init``), those linked statically first."""
@@ -47,6 +51,8 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     """Whether cgroups are unified (v2); else v1, hybrid included."""
     seccomp: Profile | None
     """The default profile; None when the kernel or the profile is missing."""
+    foreign: tuple[str, ...] = ()
+    """Architectures in seccomp profiles that this kernel cannot run."""
     init: str = ""
     """Path of a program for ``--init``; empty when none is installed."""
 
@@ -62,8 +68,17 @@ def read() -> Machine:
         kernel=(int(major), int("".join(c for c in minor if c.isdigit()))),
         cgroup2=Path("/sys/fs/cgroup/cgroup.controllers").exists(),
         seccomp=_default_profile() if "Seccomp" in status else None,
+        foreign=() if _has_x32() else ("SCMP_ARCH_X32",),
         init=next((path for name in INITS if (path := shutil.which(name))), ""),
     )
+
+
+def _has_x32() -> bool:
+    """Whether the kernel has the x32 ABI, asked by calling its getpid. Most have not, and each architecture in
+    a seccomp filter costs 10 ms of every container's creation (measured: 35 ms with x32, 25 without)."""
+    if platform.machine() != "x86_64":
+        return False
+    return int(ctypes.CDLL(None, use_errno=True).syscall(_X32_GETPID)) > 0
 
 
 def _hard_limit(number: int) -> int:

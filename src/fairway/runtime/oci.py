@@ -113,7 +113,9 @@ def _seccomp(
     if options.seccomp_unconfined or (host.privileged and options.seccomp is None):
         return {}
     profile = options.seccomp or machine.seccomp
-    return seccomp.convert(profile, caps, machine.architecture, machine.kernel) if profile else {}
+    if profile is None:
+        return {}
+    return seccomp.convert(profile, caps, machine.architecture, machine.kernel, machine.foreign)
 
 
 def _namespaces(launch: Launch, machine: Machine) -> list[dict[str, str]]:

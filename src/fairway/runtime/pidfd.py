@@ -10,7 +10,7 @@ import os
 import struct
 
 _PIDFD_GET_INFO = 0xC040FF0B
-"""``_IOWR(0xFF, 11, struct pidfd_info)`` with the structure's first 64 bytes (linux/pidfd.h, since Linux 6.15)."""
+"""``_IOWR(0xFF, 11, struct pidfd_info)``, the structure's first 64 bytes (linux/pidfd.h, Linux 6.15)."""
 _PIDFD_INFO_EXIT = 1 << 3
 _INFO = struct.Struct("=QQ11Ii")
 

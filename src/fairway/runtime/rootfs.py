@@ -8,7 +8,9 @@ running container.
 
 import ctypes
 import os
+import stat
 import subprocess
+from pathlib import Path
 
 from fairway.model.errors import System
 from fairway.runtime import command
@@ -47,11 +49,12 @@ def read_text(root: str, path: str, limit: int = 1 << 20) -> str:
         fd = open_in_root(root, path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError:
         return ""
-    with os.fdopen(fd, "rb") as file:
-        try:
-            return file.read(limit).decode(errors="replace")
-        except OSError:  # a directory
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
             return ""
+        return os.read(fd, limit).decode(errors="replace")
+    finally:
+        os.close(fd)
 
 
 def make_directory(root: str, path: str) -> None:
@@ -68,17 +71,19 @@ def make_directory(root: str, path: str) -> None:
         made = f"{made}/{part}"
 
 
-def copy_out(root: str, path: str, target: str) -> None:
+def copy_directory(root: str, path: str, target: Path) -> None:
     """Copy what ``path`` inside ``root`` holds into the directory ``target``: owners, modes, attributes, too.
 
-    Nothing is done when ``path`` is no directory. Raises System when the copy fails, e.g. on a full disk.
+    Nothing is done when ``target`` already holds something or ``path`` is no directory. Raises System when the copy fails, e.g. on a full disk.
     """
+    if any(target.iterdir()):
+        return
     try:
         source = open_in_root(root, path, os.O_RDONLY | os.O_DIRECTORY)
     except (FileNotFoundError, NotADirectoryError):
         return
     try:
-        copy = [command.find("cp", "coreutils"), "-a", f"/proc/self/fd/{source}/.", target]
+        copy = [command.find("cp", "coreutils"), "-a", f"/proc/self/fd/{source}/.", str(target)]
         done = subprocess.run(copy, pass_fds=(source,), capture_output=True, check=False)
     finally:
         os.close(source)

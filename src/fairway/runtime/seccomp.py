@@ -69,15 +69,24 @@ def parse(text: bytes | str) -> Profile:
         raise InvalidParameter(f"decoding seccomp profile failed: {error}") from error
 
 
-def convert(profile: Profile, caps: Collection[str], machine: str, kernel: tuple[int, int]) -> dict[str, Any]:
-    """The OCI ``linux.seccomp`` for a container with ``caps`` on ``machine``; kernel is (major, minor)."""
+def convert(
+    profile: Profile,
+    caps: Collection[str],
+    machine: str,
+    kernel: tuple[int, int],
+    without: Collection[str] = (),
+) -> dict[str, Any]:
+    """The OCI ``linux.seccomp`` for a container with ``caps`` on ``machine``; kernel is (major, minor).
+
+    ``without`` are architectures that this kernel cannot run: leaving them out makes the filter smaller.
+    """
     go_name, native = ARCHITECTURES.get(machine, (machine, ""))
     result: dict[str, Any] = {"defaultAction": profile.default_action}
     if profile.default_errno_ret is not None:
         result["defaultErrnoRet"] = profile.default_errno_ret
     architectures = profile.architectures or _architectures(profile.arch_map, native)
-    if architectures:
-        result["architectures"] = list(architectures)
+    if kept := [name for name in architectures if name not in without]:
+        result["architectures"] = kept
     if profile.flags:
         result["flags"] = list(profile.flags)
     result["syscalls"] = [

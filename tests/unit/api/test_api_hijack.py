@@ -12,8 +12,7 @@ from fairway.model.errors import InvalidParameter
 from fairway.model.process import ExecRequest, LogLine
 from unit.api.fake_engine import CONTAINER_ID, FakeEngine, FakeStreams, container
 
-Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter
-Connect = Callable[[str, bytes], Awaitable[tuple[str, Reader, Writer]]]
+Connect = Callable[[str, bytes], Awaitable[tuple[str, asyncio.StreamReader, asyncio.StreamWriter]]]
 
 
 def test_frames() -> None:
@@ -67,7 +66,7 @@ def test_scanner(size: int, typed: bytes, passed: bytes, found: bool) -> None:
 
 @pytest.fixture
 def connect(socket: str) -> Connect:
-    async def connect(path: str, body: bytes) -> tuple[str, Reader, Writer]:
+    async def connect(path: str, body: bytes) -> tuple[str, asyncio.StreamReader, asyncio.StreamWriter]:
         reader, writer = await asyncio.open_unix_connection(socket)
         head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
         head += f"Content-Length: {len(body)}\r\n"

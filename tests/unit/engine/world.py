@@ -227,7 +227,9 @@ class World:
 
     def _engine(self, seed: int) -> Engine:
         core = Core(
-            settings=Settings(exec_root="/run/x", data_root="/data", address_pools=DEFAULT_POOLS),
+            settings=Settings(
+                id="0123456789", exec_root="/run/x", data_root="/data", address_pools=DEFAULT_POOLS
+            ),
             state=State(self.store),
             ipam=Ipam((*DEFAULT_POOLS, ula_pool("0123456789"))),
             kernel=self.kernel,

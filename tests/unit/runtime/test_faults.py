@@ -8,8 +8,8 @@ from fairway.model.errors import Fault, InvalidParameter, System
 from fairway.runtime import conmon, faults
 
 CREATE = (
-    "failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: "
-    "unable to start container process: error during container init: "
+    "failed to create task for container: failed to create shim task: OCI runtime create failed: "
+    "runc create failed: unable to start container process: error during container init: "
 )
 
 
@@ -22,7 +22,7 @@ CREATE = (
             InvalidParameter,
         ),
         (
-            'runc create failed: unable to start container process: exec: "nosuch": executable file not found in $PATH',
+            'unable to start container process: exec: "nosuch": executable file not found in $PATH',
             'exec: "nosuch": executable file not found in $PATH',
             InvalidParameter,
         ),

@@ -59,6 +59,12 @@ def test_everything_that_applies() -> None:
     assert result["syscalls"][-1]["args"] == [{"index": 0, "value": 8, "op": "SCMP_CMP_EQ"}]
 
 
+def test_architectures_left_out() -> None:
+    profile = seccomp.parse(msgspec.json.encode(PROFILE))
+    result = seccomp.convert(profile, set(), "x86_64", (6, 18), {"SCMP_ARCH_X86"})
+    assert result["architectures"] == ["SCMP_ARCH_X86_64"]
+
+
 def test_by_capability_architecture_and_kernel() -> None:
     assert actions(convert({"CAP_SYS_ADMIN"}))["bpf"] == "SCMP_ACT_ALLOW"
     arm = convert(set(), "aarch64")

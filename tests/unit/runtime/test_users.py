@@ -88,13 +88,16 @@ def test_directories_are_made_inside(tmp_path: Path) -> None:
     assert not (tmp_path / "c").exists()
 
 
-def test_copy_out(tmp_path: Path) -> None:
+def test_copy_directory(tmp_path: Path) -> None:
     (tmp_path / "root/data/sub").mkdir(parents=True)
     (tmp_path / "root/data/sub/f").write_text("x")
     (tmp_path / "root/data").chmod(0o750)
     target = tmp_path / "volume"
     target.mkdir()
-    rootfs.copy_out(str(tmp_path / "root"), "/data", str(target))
-    rootfs.copy_out(str(tmp_path / "root"), "/nosuch", str(target))
+    rootfs.copy_directory(str(tmp_path / "root"), "/data", target)
+    rootfs.copy_directory(str(tmp_path / "root"), "/nosuch", target)
+    (tmp_path / "root/data/late").write_text("not copied into what is not empty")
+    rootfs.copy_directory(str(tmp_path / "root"), "/data", target)
     assert (target / "sub/f").read_text() == "x"
+    assert not (target / "late").exists()
     assert target.stat().st_mode & 0o777 == 0o750

@@ -113,7 +113,11 @@ def _html(*values: Any) -> str:
 def _urlquery(*values: Any) -> str:
     safe = b"-_.~"
     return "".join(
-        chr(byte) if chr(byte).isalnum() and byte < 128 or byte in safe else "+" if byte == 32 else f"%{byte:02X}"
+        chr(byte)
+        if (chr(byte).isalnum() and byte < 128) or byte in safe
+        else "+"
+        if byte == 32
+        else f"%{byte:02X}"
         for byte in _print(*values).encode()
     )
 

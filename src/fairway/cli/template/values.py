@@ -23,6 +23,25 @@ class Nil:
 NIL: Final = Nil()
 
 
+class NilList(list[Any]):
+    """A nil slice: prints ``[]``, is ``null`` in JSON."""
+
+
+class NilMap(dict[str, Any]):
+    """A nil map: prints ``map[]``, is ``null`` in JSON."""
+
+
+class Time(str):
+    """A time: ``{{.}}`` prints it as Go does (``text``), ``{{json .}}`` as it came."""
+
+    text: str
+
+    def __new__(cls, stamp: str, text: str) -> Time:
+        found = super().__new__(cls, stamp)
+        found.text = text
+        return found
+
+
 class Struct:
     """A decoded Go struct: values by field name, in declaration order.
 
@@ -95,6 +114,8 @@ def show(value: Any, nested: bool = False) -> str:
         return "map[" + " ".join(f"{key}:{show(value[key], True)}" for key in sorted(value)) + "]"
     if isinstance(value, Struct):
         return "{" + " ".join(show(item, True) for item in value.fields.values()) + "}"
+    if isinstance(value, Time):
+        return value.text
     if isinstance(value, Record):
         return show({name: value.value(name) for name in value.fields}, nested)
     return str(value)
@@ -116,6 +137,8 @@ def encode_json(value: Any) -> str:
 
 def jsonable(value: Any) -> Any:
     """``value`` as plain JSON data, ordered as Go's encoder orders it."""
+    if isinstance(value, NilList | NilMap):
+        return None
     if isinstance(value, Struct):
         return {
             value.json_keys.get(name, name): jsonable(item)

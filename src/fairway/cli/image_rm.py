@@ -1,0 +1,73 @@
+"""``image rm`` and ``image tag``."""
+
+from __future__ import annotations
+
+from fairway.api.client import ApiError, quote
+from fairway.cli.command import SOME, TWO, Command, Invocation
+from fairway.cli.exits import FAILED, OK, Exit, describe
+from fairway.cli.flags import Flag
+from fairway.cli.kinds import BOOL, STRINGS
+from fairway.cli.reference import Reference
+
+
+def _rm(given: Invocation) -> int:
+    options = given.options
+    query = {
+        "force": options.flag("force"),
+        "noprune": options.flag("no-prune"),
+        "platforms": options.items("platform"),
+    }
+    problems, fatal = [], False
+    for name in given.args:
+        path = f"/images/{quote(name).replace('%2F', '/')}"
+        try:
+            for change in given.client.delete(path, query) or ():
+                for verb in ("Deleted", "Untagged"):
+                    if verb in change:
+                        given.line(f"{verb}: {change[verb]}")
+        except ApiError as error:
+            fatal = fatal or error.status != 404
+            problems.append(describe(error))
+    if problems and (fatal or not options.flag("force")):
+        raise Exit(FAILED, "\n".join(problems))
+    for problem in problems:
+        given.warn(problem)
+    return OK
+
+
+def _tag(given: Invocation) -> int:
+    source, target = given.args
+    reference = Reference.parse(target)
+    if reference is None or reference.digest:
+        raise Exit(
+            FAILED,
+            f'Error parsing reference: "{target}" is not a valid repository/tag: invalid reference format',
+        )
+    query = {"repo": reference.familiar_name, "tag": reference.tag}
+    given.client.request("POST", f"/images/{quote(source).replace('%2F', '/')}/tag", query).read()
+    return OK
+
+
+RM = Command(
+    _rm,
+    "[OPTIONS] IMAGE [IMAGE...]",
+    "Remove one or more images",
+    SOME,
+    (
+        Flag("force", BOOL, "Force removal of the image", short="f"),
+        Flag("no-prune", BOOL, "Do not delete untagged parents"),
+        Flag(
+            "platform",
+            STRINGS,
+            'Remove only the given platform variant. Formatted as "os[/arch[/variant]]" (e.g., "linux/amd64")',
+        ),
+    ),
+    complete="images",
+)
+TAG = Command(
+    _tag,
+    "SOURCE_IMAGE[:TAG] TARGET_IMAGE[:TAG]",
+    "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE",
+    TWO,
+    complete="images",
+)

@@ -1,0 +1,101 @@
+"""``version``: of the client and of the daemon."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from typing import Any
+
+from fairway import __version__
+from fairway.cli.command import NONE, Command, Invocation
+from fairway.cli.exits import FAILED, OK, TEMPLATE, Exit
+from fairway.cli.output import inspect_format, parse_template, render
+from fairway.cli.table import align
+from fairway.cli.template import Record
+from fairway.model.errors import Fault
+
+_CLIENT = """\
+Client:
+ Version:\t{{.Version}}
+ API version:\t{{.APIVersion}}
+ Python version:\t{{.PythonVersion}}
+ OS/Arch:\t{{.Os}}/{{.Arch}}
+ Context:\t{{.Context}}
+"""
+_SERVER = """
+Server:{{if .Platform.Name}} {{.Platform.Name}}{{end}}
+{{- range .Components}}
+ {{.Name}}:
+{{- if eq .Name "Engine"}}
+  Version:\t{{.Version}}
+  API version:\t{{.Details.ApiVersion}} (minimum version {{.Details.MinAPIVersion}})
+  {{- if .Details.GoVersion}}
+  Go version:\t{{.Details.GoVersion}}{{end}}
+  Git commit:\t{{.Details.GitCommit}}
+  Built:\t{{.Details.BuildTime}}
+  OS/Arch:\t{{.Details.Os}}/{{.Details.Arch}}
+  Experimental:\t{{.Details.Experimental}}
+{{- else}}
+  Version:\t{{.Version}}
+{{- range $key, $value := .Details}}
+  {{$key}}:\t{{$value}}
+{{- end}}{{end}}{{end}}
+"""
+_API_VERSION = "1.51"
+_ARCH = {"x86_64": "amd64", "aarch64": "arm64"}
+
+
+def _client() -> Record:
+    machine = platform.machine()
+    return Record(
+        "version.clientVersion",
+        {
+            "Version": __version__,
+            "APIVersion": _API_VERSION,
+            "DefaultAPIVersion": _API_VERSION,
+            "PythonVersion": platform.python_version(),
+            "Os": sys.platform,
+            "Arch": _ARCH.get(machine, machine),
+            "Context": "default",
+        },
+    )
+
+
+def _server(found: dict[str, Any]) -> Record:
+    """The daemon's answer; without components (a daemon older than 18.03) one is made of the top level."""
+    fields = dict(found)
+    fields["APIVersion"] = found.get("ApiVersion", "")
+    fields.setdefault("Platform", {"Name": ""})
+    if not found.get("Components"):
+        fields["Components"] = [{"Name": "Engine", "Version": found.get("Version", ""), "Details": found}]
+    return Record("*types.Version", fields)
+
+
+def _version(given: Invocation) -> int:
+    form = given.options.text("format")
+    try:
+        template = parse_template("{{json .}}" if form == "json" else form)
+    except Exit as error:
+        raise Exit(
+            TEMPLATE, error.text.replace("failed to parse template", "template parsing error")
+        ) from error
+    fault: Fault | None = None
+    server: Record | None = None
+    try:
+        server = _server(given.client.get("/version"))
+    except Fault as error:
+        fault = error
+    if form:
+        given.line(render(template, Record("version.versionInfo", {"Client": _client(), "Server": server})))
+    else:
+        text = render(parse_template(_CLIENT), _client())
+        text += render(parse_template(_SERVER), server) if server else ""
+        sys.stdout.write(align(text, minimum=20, padding=1))
+    if fault is not None:
+        from fairway.cli.exits import describe
+
+        raise Exit(FAILED, describe(fault))
+    return OK
+
+
+VERSION = Command(_version, "[OPTIONS]", "Show the Fairway version information", NONE, (inspect_format(),))
