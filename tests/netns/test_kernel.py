@@ -3,6 +3,9 @@
 import asyncio
 import ipaddress
 import os
+import random
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -389,3 +392,46 @@ async def test_mtu_that_the_kernel_refuses_leaves_no_link(host: NetnsHost, kerne
 async def test_sets_of_the_administrator_are_not_ours(host: NetnsHost, kernel: LinuxKernel) -> None:
     host.run("nft add set inet fairway mine '{ type ipv4_addr; elements = { 10.0.0.1 } }'")
     assert await kernel.facts() == frozenset()
+
+
+VICTIM = """
+import asyncio, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from netns_host import NetnsHost
+from netns.test_kernel import attachment, network
+
+async def main():
+    host = NetnsHost(Path(sys.argv[2]))
+    kernel = host.kernel()
+    plan = network(1) + attachment(host.sandbox("a"), 1, 2) + attachment(host.sandbox("b"), 1, 3)
+    print("ready", flush=True)
+    while True:
+        await kernel.apply(plan)
+        await kernel.withdraw(plan.inverse())
+
+asyncio.run(main())
+"""
+
+
+async def test_killed_at_any_instruction_nothing_leaks(host: NetnsHost, kernel: LinuxKernel) -> None:
+    """Kill a process that attaches and detaches; the next one finds and removes whatever is there."""
+    chance = random.Random(7)
+    tests = str(Path(__file__).parents[1])
+    for _ in range(8):
+        victim = subprocess.Popen(
+            [sys.executable, "-c", VICTIM, tests, str(host.root)], stdout=subprocess.PIPE
+        )
+        try:
+            assert victim.stdout is not None
+            assert await asyncio.to_thread(victim.stdout.readline) == b"ready\n"
+            await asyncio.sleep(chance.uniform(0, 0.05))
+        finally:
+            victim.kill()
+            victim.communicate()
+        await kernel.install()
+        await kernel.apply(difference([], await kernel.facts()))
+        assert await kernel.facts() == frozenset()
+        assert await kernel.interfaces() == {"lo": False}
+        assert host.leftovers() == []
+        assert os.listdir(host.namespaces) == []

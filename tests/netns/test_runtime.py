@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import msgspec
 import pytest
 
+from fairway.engine.protocols import Runtime
 from fairway.model.container import Config, Container, Exit, HostConfig, LogConfig, MountPoint, Ulimit
 from fairway.model.errors import Conflict, InvalidParameter, NotFound, System
 from fairway.model.process import ExecRequest, Launch, LogLine, Streams
@@ -542,6 +543,12 @@ async def test_nothing_is_left_of_a_deleted_container(
         assert not list((tmp_path / "run" / name).iterdir()), name
     assert not list(Path("/sys/fs/cgroup").rglob(box.id))
     assert not [p for p in _processes() if box.id in p]
+
+
+async def test_it_is_what_the_engine_asks_for(runtime: OciRuntime) -> None:
+    wanted: Runtime = runtime
+    assert wanted.name in wanted.path
+    assert wanted.version
 
 
 async def test_long_run_root(rootfs: str, tmp_path: Path) -> None:

@@ -26,5 +26,6 @@ def create_app(engine: Backend) -> web.Application:
     """
     router = Router(engine, ROUTES)
     app = web.Application(client_max_size=decode.LIMIT)
+    app.on_shutdown.append(router.end_streams)
     app.router.add_route("*", "/{path:.*}", router.dispatch)
     return app

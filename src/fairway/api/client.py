@@ -1,8 +1,9 @@
 """A small synchronous HTTP/1.1 client for the Engine API, over a unix socket, TCP or TLS.
 
-``http.client`` does the same, but imports the e-mail package: 20 ms of CPU for a command that may take 60. What is
-needed here is little: one request per connection, bodies that are JSON or a stream, answers that are JSON, a
-stream of JSON lines or bytes, and the upgrade to a raw stream (``Upgrade: tcp``) that attach and exec use.
+``http.client`` does the same, but imports the e-mail package: 20 ms of CPU for a command that may take 60.
+What is needed here is little: one request per connection, bodies that are JSON or a stream, answers that
+are JSON, a stream of JSON lines or bytes, and the upgrade to a raw stream (``Upgrade: tcp``) that attach
+and exec use.
 
 Paths are sent without an API version unless ``version`` is set: the daemon then answers in its own.
 Source: RFC 9112; the Engine API's "Attach to a container" for the upgrade.
@@ -97,9 +98,8 @@ class Response:
 class Stream:
     """The raw two-way byte stream that an upgraded request turns into.
 
-    ``headers`` are those of the answer. ``socket`` may be given to ``select``; ask ``pending`` first, as bytes may
-    have arrived together with the headers.
-    """
+    ``headers`` are those of the answer. ``socket`` may be given to ``select``; ask ``pending`` first, as
+    bytes may have arrived together with the headers."""
 
     def __init__(self, wire: _Wire, headers: dict[str, str]) -> None:
         self._wire, self.headers = wire, headers
@@ -136,9 +136,9 @@ class Stream:
 class Client:
     """Requests to one daemon.
 
-    ``host`` is ``unix:///path``, ``tcp://host:port`` (with ``tls`` for https); ``version`` a path prefix such as
-    ``1.43``, or empty. Every method raises ``Unreachable`` when nobody listens, ``ApiError`` for a status from 400.
-    """
+    ``host`` is ``unix:///path``, ``tcp://host:port`` (with ``tls`` for https); ``version`` a path prefix
+    such as ``1.43``, or empty. Every method raises ``Unreachable`` when nobody listens, ``ApiError`` for a
+    status from 400."""
 
     def __init__(self, host: str = DEFAULT_HOST, tls: Tls | None = None, version: str = "") -> None:
         self.host, self._tls = host, tls

@@ -68,6 +68,7 @@ async def inspect(call: Call) -> web.Response:
             containers.health(container.id),
             call.version,
             driver=call.engine.system.info().storage_driver,
+            execs=call.engine.execs.of(container.id),
             sizes=await _sizes(call.engine, container) if call.flag("size") else None,
         )
     )

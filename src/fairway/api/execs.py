@@ -9,7 +9,7 @@ from fairway.api.containers import dimensions
 from fairway.api.hijack import Connection, Hijacked, content_type, frame, pump, take_over
 from fairway.api.replies import empty, json_reply
 from fairway.api.routing import Call, Route
-from fairway.model.errors import Conflict, Fault, NotFound
+from fairway.model.errors import Fault
 from fairway.model.process import Exec, ExecProcess, StreamName
 
 _SETTLE_SECONDS = 2.0
@@ -25,8 +25,9 @@ async def create(call: Call) -> web.Response:
 async def start(call: Call) -> web.StreamResponse:
     """Detached: answered once started. Otherwise hijacked until the command's output ends.
 
-    A command that cannot be started is told on the stream, since clients then read the exit code (126, 127)
-    from inspect; only what concerns the exec itself is an HTTP error.
+    The head goes out before the command starts, as Docker does it: clients that read the head with a buffer
+    would swallow output that comes with it. A command that cannot be started is told on the stream, since
+    clients then read the exit code (126, 127) from inspect; only what concerns the exec itself is an error.
     """
     body = await call.body(bodies.ExecStartBody, "ExecStartOptions")
     instance = call.engine.execs.find(call.path["id"])
@@ -34,18 +35,22 @@ async def start(call: Call) -> web.StreamResponse:
     if body.detach:
         await call.engine.execs.start(instance.id, console_size=size)
         return empty(200)
-    connection: Connection | None = None
+    call.engine.execs.check(instance.id)
+    connection = take_over(call.request, content_type(instance.request.tty, call.version))
+    try:
+        await _converse(call, instance, size, connection)
+    finally:
+        connection.close()
+    return Hijacked()
+
+
+async def _converse(call: Call, instance: Exec, size: tuple[int, int], connection: Connection) -> None:
     try:
         process = await _begin(call, instance, size)
-    except (Conflict, NotFound):
-        raise
     except Fault as fault:
-        connection = take_over(call.request, content_type(instance.request.tty, call.version))
         await _tell(connection, instance, fault.message)
-        connection.close()
-        return Hijacked()
+        return
     try:
-        connection = take_over(call.request, content_type(instance.request.tty, call.version))
         await pump(
             connection,
             process.streams,
@@ -58,9 +63,6 @@ async def start(call: Call) -> web.StreamResponse:
             await _settle(process)
     finally:
         process.streams.close()
-        if connection is not None:
-            connection.close()
-    return Hijacked()
 
 
 async def _begin(call: Call, instance: Exec, size: tuple[int, int]) -> ExecProcess:

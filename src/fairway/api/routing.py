@@ -99,6 +99,7 @@ def expression(template: str) -> re.Pattern[str]:
 class Router:
     def __init__(self, engine: Backend, routes: Collection[Route]) -> None:
         self._engine = engine
+        self._streams: set[asyncio.Task[object]] = set()
         self._routes: dict[tuple[str, str], list[tuple[re.Pattern[str], Route]]] = {}
         for route in routes:
             segment = route.template.split("/", 2)[1]
@@ -124,10 +125,24 @@ class Router:
             version = versions.negotiate(prefix[1]) if prefix else versions.NEWEST
             call = Call(request, self._engine, version, parameters)
             if route.stream:
-                return await _answer(route, call)
+                return await self._stream(route, call)
             return await asyncio.shield(asyncio.ensure_future(_answer(route, call)))
         except Fault as fault:
             return fault_reply(fault)
+
+    async def _stream(self, route: Route, call: Call) -> web.StreamResponse:
+        task = asyncio.current_task()
+        assert task is not None
+        self._streams.add(task)
+        try:
+            return await _answer(route, call)
+        finally:
+            self._streams.discard(task)
+
+    async def end_streams(self, _: web.Application) -> None:
+        """Cut what would otherwise go on for as long as a container runs; for the daemon's stop."""
+        for task in list(self._streams):
+            task.cancel()
 
 
 async def _answer(route: Route, call: Call) -> web.StreamResponse:

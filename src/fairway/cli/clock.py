@@ -78,7 +78,7 @@ def api_moment(text: str, now: float) -> str:
     if not text or re.fullmatch(r"\d+(\.\d+)?", text):
         return text
     try:
-        return f"{now - parse_duration(text) / 1e9:.9f}"
+        return str(int(now - parse_duration(text) / 1e9))
     except ValueError:
         pass
     stamp = parse_stamp(text)

@@ -23,7 +23,7 @@ class Invocation:
     """
 
     def __init__(self, connect: Callable[[], Client], path: str, options: Options, args: list[str]) -> None:
-        self._connect, self._client = connect, None
+        self._connect = connect
         self.path, self.options, self.args = path, options, args
         self._client: Client | None = None
 
@@ -78,11 +78,10 @@ ANY, SOME, AT_MOST_ONE = Arity(0, None), Arity(1, None), Arity(0, 1)
 class Command:
     """A leaf of the command tree.
 
-    ``synopsis`` is what follows the path in the usage line; ``about`` the help's text. ``interspersed`` False lets
-    the command's own positionals carry options. ``failure`` is the exit code when the daemon refuses, and
-    ``advises`` adds "Run '… --help'" to such an error, as ``docker run`` does.
-    ``complete`` names what the positionals are (``containers``, ``networks`` …), for the shell.
-    """
+    ``synopsis`` is what follows the path in the usage line; ``about`` the help's text. ``interspersed``
+    False lets the command's own positionals carry options. ``failure`` is the exit code when the daemon
+    refuses, and ``advises`` adds "Run '… --help'" to such an error, as ``docker run`` does. ``complete``
+    names what the positionals are (``containers``, ``networks`` …), for the shell."""
 
     def __init__(
         self,

@@ -1,8 +1,8 @@
 """``completion bash|zsh|fish`` and the hidden ``__complete`` that the scripts call.
 
-The scripts know nothing: each hands the words typed so far to ``fairway __complete``, which answers one candidate a
-line, ``word<TAB>description``, from the same tables that parse the command line, and from the daemon for names.
-A daemon that cannot be asked means no names, never an error in the middle of a prompt.
+The scripts know nothing: each hands the words typed so far to ``fairway __complete``, which answers one
+candidate a line, ``word<TAB>description``, from the same tables that parse the command line, and from the
+daemon for names. A daemon that cannot be asked means no names, never an error in the middle of a prompt.
 """
 
 from __future__ import annotations

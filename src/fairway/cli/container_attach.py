@@ -24,7 +24,7 @@ def _attach(given: Invocation) -> int:
         raise Exit(FAILED, "cannot attach to a stopped container, start it first")
     stdin = not options.flag("no-stdin") and bool(found["Config"]["OpenStdin"])
     terminal.check_tty(stdin, tty)
-    waiting = session.await_exit(client, found["Id"], removed=False)
+    waiting = session.await_exit(client, container, "")
     keys = options.text("detach-keys")
     with session.signals_forwarded(options.flag("sig-proxy") and not tty, client, container):
         stream = session.attach(client, container, stdin=stdin, stdout=True, stderr=True, keys=keys)

@@ -21,6 +21,7 @@ def _exec(given: Invocation) -> int:
         "User": options.text("user"),
         "Privileged": options.flag("privileged"),
         "Tty": tty,
+        "Detach": detached,
         "AttachStdin": stdin and not detached,
         "AttachStdout": not detached,
         "AttachStderr": not detached,

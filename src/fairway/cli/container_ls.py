@@ -15,6 +15,7 @@ from fairway.cli.kinds import BOOL, INT
 from fairway.cli.output import labels_text, list_format, print_rows
 from fairway.cli.port_text import ports_text
 from fairway.cli.template import Record
+from fairway.cli.template.values import NIL
 from fairway.cli.units import ellipsis, human_duration, human_size
 
 _TABLE = "table {{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}"
@@ -60,7 +61,7 @@ def row(container: Mapping[str, Any], full: bool, now: float) -> Record:
             "Networks": lambda: ",".join(
                 sorted((container.get("NetworkSettings") or {}).get("Networks") or {})
             ),
-            "Platform": None,
+            "Platform": NIL,
         },
         {"Label": lambda name: labels.get(name, "")},
     )

@@ -1,8 +1,8 @@
 """``run`` and ``create``.
 
-``run`` = create (pulling the image when it is missing), attach, wait, start, copy, end with the container's own
-exit status. Whatever fails before the container's process runs ends with 125, 126 or 127 (see ``exits``).
-"""
+``run`` = create (pulling the image when it is missing), attach, wait, start, copy, end with the container's
+own exit status. Whatever fails before the container's process runs ends with 125, 126 or 127 (see
+``exits``)."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _attached(given: Invocation, container: str, body: dict[str, Any]) -> int:
     keys, tty, stdin = options.text("detach-keys"), bool(body.get("Tty")), bool(body.get("AttachStdin"))
     stdout, stderr = bool(body.get("AttachStdout")), bool(body.get("AttachStderr"))
     stream = session.attach(client, container, stdin=stdin, stdout=stdout, stderr=stderr, keys=keys)
-    waiting = session.await_exit(client, container, removed=options.flag("rm"))
+    waiting = session.await_exit(client, container, "removed" if options.flag("rm") else "next-exit")
     try:
         session.start(client, container, lambda error: _refused(given, error))
     except Exit:

@@ -26,7 +26,7 @@ def _start(given: Invocation) -> int:
             continue
         given.line(container)
     if failed:
-        raise Exit(FAILED, f"failed to start containers: {', '.join(failed)}")
+        raise Exit(FAILED, f"Error: failed to start containers: {', '.join(failed)}")
     return OK
 
 
@@ -39,7 +39,9 @@ def _attached(given: Invocation) -> int:
     keys = options.text("detach-keys")
     with session.signals_forwarded(options.flag("attach") and not tty, client, container):
         stream = session.attach(client, container, stdin=stdin, stdout=True, stderr=True, keys=keys)
-        waiting = session.await_exit(client, container, removed=found["HostConfig"].get("AutoRemove", False))
+        waiting = session.await_exit(
+            client, container, "removed" if found["HostConfig"].get("AutoRemove") else "next-exit"
+        )
         try:
             session.start(client, container, lambda error: Exit(FAILED, describe(error)))
         except Exit:

@@ -50,7 +50,8 @@ def _record(event: dict[str, Any], ordered: bool = False) -> Any:
     if ordered:
         from fairway.cli.template.values import Struct
 
-        return Struct(event, {}, frozenset())
+        actor = Struct(event.get("Actor") or {}, {}, frozenset())
+        return Struct({**event, "Actor": actor}, {}, frozenset())
     fields = dict(event)
     for name, key in (("ID", "id"), ("From", "from"), ("Status", "status"), ("Scope", "scope")):
         fields[name] = event.get(key, "")

@@ -1,9 +1,10 @@
-"""Options, parsed as Docker's are (the Go library pflag): ``--flag value``, ``--flag=value``, ``-it``, ``-p80:80``.
+"""Options, parsed as Docker's are (the Go library pflag): ``--flag value``, ``--flag=value``, ``-it``,
+``-p80:80``.
 
-The design names argparse; it was tried on paper and rejected: it cannot be told to stop at the first positional
-with ``--flag=false`` booleans and pflag's error texts, its help has another shape, and importing it (with gettext)
-costs 10 ms of the 60 that ``network ls`` may use. Two hundred lines of our own do exactly what is needed.
-"""
+The design names argparse; it was tried on paper and rejected: it cannot be told to stop at the first
+positional with ``--flag=false`` booleans and pflag's error texts, its help has another shape, and importing
+it (with gettext) costs 10 ms of the 60 that ``network ls`` may use. Two hundred lines of our own do exactly
+what is needed."""
 
 from __future__ import annotations
 
@@ -112,7 +113,7 @@ class Parser:
 
     def parse(self, argv: Sequence[str]) -> tuple[Options, list[str]]:
         """Options and positionals; raises ``UsageError``, or ``HelpWanted`` for ``--help``."""
-        options, rest, at = Options(self._flags), [], 0
+        options, rest, at = Options(self._flags), list[str](), 0
         while at < len(argv):
             word = argv[at]
             at += 1

@@ -1,8 +1,8 @@
 """Which daemon to talk to: ``-H``, ``FAIRWAY_HOST``, ``DOCKER_HOST``, else Fairway's own socket.
 
-TLS follows Docker's rules: ``--tls*`` or ``DOCKER_TLS_VERIFY`` turn it on for ``tcp`` hosts, certificates come
-from ``DOCKER_CERT_PATH`` or the configuration directory. ``DOCKER_API_VERSION`` pins the API's version.
-"""
+TLS follows Docker's rules: ``--tls*`` or ``DOCKER_TLS_VERIFY`` turn it on for ``tcp`` hosts, certificates
+come from ``DOCKER_CERT_PATH`` or the configuration directory. ``DOCKER_API_VERSION`` pins the API's
+version."""
 
 from __future__ import annotations
 

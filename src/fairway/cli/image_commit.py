@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fairway.cli.command import Arity, Command, Invocation
-from fairway.cli.exits import FAILED, OK, Exit
+from fairway.cli.exits import OK
 from fairway.cli.flags import Flag
 from fairway.cli.kinds import BOOL, LIST, STRING
 from fairway.cli.reference import Reference
@@ -13,10 +13,8 @@ def _commit(given: Invocation) -> int:
     options = given.options
     repository, tag = "", ""
     if len(given.args) > 1 and given.args[1]:
-        reference = Reference.parse(given.args[1])
-        if reference is None or reference.digest:
-            raise Exit(FAILED, "invalid reference format")
-        repository, tag = reference.familiar_name, reference.tag
+        reference = Reference.require(given.args[1])
+        repository, tag = reference.name, reference.tag
     query = {
         "container": given.args[0],
         "repo": repository,

@@ -17,7 +17,7 @@ from fairway.cli.template import Record
 from fairway.cli.units import ellipsis, human_duration, human_size
 
 _NONE = "<none>"
-_DIGESTS = "{{.Repository}}\t{{.Tag}}\t{{.Digest}}\t{{.ID}}\t{{if .CreatedSince }}{{.CreatedSince}}{{else}}N/A{{end}}\t{{.Size}}"
+_DIGESTS = "{{.Repository}}\t{{.Tag}}\t{{.Digest}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}"
 TITLES = {
     "ID": "IMAGE ID",
     "Repository": "REPOSITORY",
@@ -55,11 +55,11 @@ def _names(image: dict[str, Any], digests: bool) -> list[tuple[str, str, str]]:
         if name == _NONE:
             continue
         tagged.add(name)
-        own = by_name.get(name) or [_NONE]
-        found += [(name, tag, digest) for digest in (own if digests else own[:1])]
+        own = by_name.get(name) if digests else None
+        found += [(name, tag, digest) for digest in own or [_NONE]]
     for name, own in by_name.items():
         if name not in tagged:
-            found += [(name, _NONE, digest) for digest in (own if digests else own[:1])]
+            found += [(name, _NONE, digest) for digest in (own if digests else [""])]
     return found or [(_NONE, _NONE, _NONE)]
 
 
@@ -72,11 +72,11 @@ def _row(image: dict[str, Any], repository: str, tag: str, digest: str, full: bo
             "Repository": repository,
             "Tag": tag,
             "Digest": digest,
-            "CreatedSince": lambda: f"{human_duration(now - created)} ago" if created > 0 else "",
+            "CreatedSince": lambda: f"{human_duration(now - created)} ago",
             "CreatedAt": lambda: local_time(created),
             "Size": lambda: human_size(image.get("Size", 0), 3),
             "Containers": _count(image.get("Containers", -1)),
-            "VirtualSize": lambda: human_size(image.get("Size", 0), 3),
+            "VirtualSize": lambda: human_size(image.get("Size", 0)),
             "SharedSize": lambda: _shared(image.get("SharedSize", -1)),
             "UniqueSize": lambda: _unique(image),
         },
@@ -134,7 +134,8 @@ def _history(given: Invocation) -> int:
     form = options.text("format")
     if options.flag("quiet"):
         form = "{{.ID}}" if form in ("", "table") else form
-    print_rows(form, _HISTORY, HISTORY_TITLES, [_layer(layer, full, human, now) for layer in layers])
+    titles = HISTORY_TITLES if human else HISTORY_TITLES | {"CreatedSince": "CREATED AT"}
+    print_rows(form, _HISTORY, titles, [_layer(layer, full, human, now) for layer in layers])
     return OK
 
 

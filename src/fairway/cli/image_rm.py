@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from fairway.api.client import ApiError, quote
+from fairway.api.client import ApiError, Query, quote
 from fairway.cli.command import SOME, TWO, Command, Invocation
 from fairway.cli.exits import FAILED, OK, Exit, describe
 from fairway.cli.flags import Flag
 from fairway.cli.kinds import BOOL, STRINGS
 from fairway.cli.reference import Reference
+from fairway.model.errors import InvalidParameter
 
 
 def _rm(given: Invocation) -> int:
     options = given.options
-    query = {
+    query: Query = {
         "force": options.flag("force"),
         "noprune": options.flag("no-prune"),
         "platforms": options.items("platform"),
@@ -37,13 +38,12 @@ def _rm(given: Invocation) -> int:
 
 def _tag(given: Invocation) -> int:
     source, target = given.args
-    reference = Reference.parse(target)
-    if reference is None or reference.digest:
-        raise Exit(
-            FAILED,
-            f'Error parsing reference: "{target}" is not a valid repository/tag: invalid reference format',
-        )
-    query = {"repo": reference.familiar_name, "tag": reference.tag}
+    try:
+        reference = Reference.require(target)
+    except InvalidParameter as error:
+        text = f'Error parsing reference: "{target}" is not a valid repository/tag: {error.message}'
+        raise Exit(FAILED, text) from error
+    query = {"repo": reference.name, "tag": reference.tag}
     given.client.request("POST", f"/images/{quote(source).replace('%2F', '/')}/tag", query).read()
     return OK
 

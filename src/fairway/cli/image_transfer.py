@@ -1,8 +1,7 @@
 """Images in and out: ``pull``, ``load``, ``save``, ``import``.
 
-Archives are streamed, never held in memory; what is written to a file is written beside it first and renamed when
-complete.
-"""
+Archives are streamed, never held in memory; what is written to a file is written beside it first and
+renamed when complete."""
 
 from __future__ import annotations
 
@@ -37,9 +36,7 @@ def _open(name: str) -> BinaryIO:
 
 def _pull(given: Invocation) -> int:
     options, name = given.options, given.args[0]
-    reference = Reference.parse(name)
-    if reference is None:
-        raise Exit(FAILED, "invalid reference format")
+    reference = Reference.require(name)
     every = options.flag("all-tags")
     if every and not reference.defaulted:
         raise Exit(FAILED, "tag can't be used with --all-tags/-a")
@@ -82,21 +79,18 @@ def _save(given: Invocation) -> int:
     if not output and sys.stdout.isatty():
         raise Exit(FAILED, "cowardly refusing to save to a terminal. Use the -o flag or redirect")
     query = {"names": given.args, "platform": _platform(given.options.text("platform"))}
-    chunks = given.client.request("GET", "/images/get", query).chunks()
     if not output:
-        for chunk in chunks:
+        for chunk in given.client.request("GET", "/images/get", query).chunks():
             sys.stdout.buffer.write(chunk)
         return OK
     target = Path(output)
     if not target.parent.is_dir():
-        raise Exit(
-            FAILED,
-            f'failed to save image: invalid output path: "{target.parent}" must be a directory or a regular file',
-        )
+        problem = "not a directory" if target.parent.exists() else "no such file or directory"
+        raise Exit(FAILED, f"failed to save image: invalid output path: stat {target.parent}: {problem}")
     partial = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         with partial.open("wb") as file:
-            for chunk in chunks:
+            for chunk in given.client.request("GET", "/images/get", query).chunks():
                 file.write(chunk)
         partial.rename(target)
     finally:
@@ -107,9 +101,8 @@ def _save(given: Invocation) -> int:
 def _import(given: Invocation) -> int:
     options, source = given.options, given.args[0]
     target = given.args[1] if len(given.args) > 1 else ""
-    reference = Reference.parse(target) if target else None
-    if target and reference is None:
-        raise Exit(FAILED, "invalid reference format")
+    if target:
+        Reference.require(target)
     remote = source.startswith(("http://", "https://"))
     query = {
         "fromSrc": source if remote else "-",

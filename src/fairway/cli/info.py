@@ -53,6 +53,7 @@ def _formatted(given: Invocation, form: str, found: dict[str, Any]) -> None:
     try:
         given.line(template.render(data))
     except TemplateFailed as error:
+        given.line("")
         raise Exit(FAILED, str(error)) from error
 
 

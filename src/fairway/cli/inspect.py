@@ -1,9 +1,8 @@
 """``inspect`` for containers, images, networks, volumes, or whatever has the name.
 
-Without a format the daemon's JSON is printed as an array; a name that is not found leaves ``[]`` and is reported.
-With a template, Docker's Go type is tried first and then the JSON itself with missing keys as errors: so both
-``.ID`` and ``.Id`` work, and what exists in neither is refused.
-"""
+Without a format the daemon's JSON is printed as an array; a name that is not found leaves ``[]`` and is
+reported. With a template, Docker's Go type is tried first and then the JSON itself with missing keys as
+errors: so both ``.ID`` and ``.Id`` work, and what exists in neither is refused."""
 
 from __future__ import annotations
 
@@ -47,7 +46,7 @@ class _Printer:
 
     def add(self, kind: str, found: Any) -> None:
         if self._template is None:
-            self._objects.append(found)
+            self._objects.append(_plain(kind, found))
         else:
             self._texts.append(_apply(self._template, kind, found))
 
@@ -58,6 +57,16 @@ class _Printer:
             sys.stdout.write(json.dumps(self._objects, separators=(",", ":"), ensure_ascii=False) + "\n")
         else:
             sys.stdout.write(json.dumps(self._objects, indent=4, ensure_ascii=False) + "\n")
+
+
+def _plain(kind: str, found: Any) -> Any:
+    """The daemon's JSON; of a volume, as Docker's command has it, only the fields of the type."""
+    if kind != "volume":
+        return found
+    from fairway.cli.shapes import decode
+    from fairway.cli.template.values import jsonable
+
+    return jsonable(decode(kind, found))
 
 
 def _apply(template: Template, kind: str, found: Any) -> str:
@@ -99,7 +108,7 @@ def _find(
         except ApiError as error:
             if error.status != 404:
                 raise
-    raise NotFound(f"error: no such object: {name}")
+    raise NotFound(f"Error: No such object: {name}")
 
 
 def _size(given: Invocation) -> dict[str, Any]:
@@ -109,12 +118,9 @@ def _size(given: Invocation) -> dict[str, Any]:
 def _any(given: Invocation) -> int:
     kind = given.options.text("type")
     if given.options.given("type") and kind not in _PATHS:
-        raise Exit(
-            FAILED,
-            f'"{kind}" is not a valid value for --type'
-            if kind
-            else 'type is empty: must be one of "container", "image", "network", "volume"',
-        )
+        problem = f'unknown type: "{kind}"' if kind else "type is empty"
+        known = ", ".join(f'"{name}"' for name in _PATHS)
+        raise Exit(FAILED, f"{problem}: must be one of {known}")
     return _show(given, (kind,) if kind else tuple(_PATHS), _size(given))
 
 

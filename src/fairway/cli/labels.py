@@ -1,7 +1,7 @@
 """``key=value`` lists and the files that hold them: labels, environment, log options.
 
-A label without ``=`` has the empty value. An environment variable without ``=`` is taken from our own environment
-and left out when it is not set there. Files: one a line, ``#`` starts a comment, no quoting.
+A label without ``=`` has the empty value. An environment variable without ``=`` is taken from our own
+environment and left out when it is not set there. Files: one a line, ``#`` starts a comment, no quoting.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ def label_pairs(texts: Iterable[str]) -> dict[str, str]:
 
 
 def read_lines(name: str) -> list[str]:
-    """The lines of a label or environment file that say something; ``InvalidParameter`` when it cannot be read."""
+    """The lines of a label or environment file that say something; ``InvalidParameter`` when it cannot be
+    read."""
     try:
         text = Path(name).read_bytes()
     except OSError as error:

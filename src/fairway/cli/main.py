@@ -1,9 +1,8 @@
 """``fairway``: find the command, parse its options, run it, end with its exit code.
 
-The way of a command line: global options up to the first word; the word names a command or a group; the leaf's
-module is imported, its options are parsed, its ``run`` is called with the daemon's client. Every failure passes
-through here once and gets its text and code from ``exits``.
-"""
+The way of a command line: global options up to the first word; the word names a command or a group; the
+leaf's module is imported, its options are parsed, its ``run`` is called with the daemon's client. Every
+failure passes through here once and gets its text and code from ``exits``."""
 
 from __future__ import annotations
 

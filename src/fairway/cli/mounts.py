@@ -133,7 +133,7 @@ def split_volumes(specs: list[str]) -> tuple[list[str], list[str]]:
     binds, anonymous = [], []
     for spec in specs:
         parts = spec.split(":")
-        if len(parts) > 3 or (len(parts) > 1 and not all(parts)):
+        if len(parts) > 1 and not all(parts):
             raise InvalidParameter(f"invalid spec: {spec}: empty section between colons")
         if len(parts) == 1:
             anonymous.append(spec)

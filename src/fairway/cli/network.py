@@ -60,15 +60,15 @@ def _ipam_config(given: Invocation) -> list[dict[str, Any]]:
     pools: dict[str, dict[str, Any]] = {}
     networks: dict[str, Any] = {}
     for text in subnets:
+        pools[text] = {"Subnet": text, "AuxiliaryAddresses": {}}
         try:
-            network = ip_network(text, strict=False) if "/" in text else None
+            network = ip_network(text, strict=False)
         except ValueError:
-            network = None
-        if network is None:
-            raise Exit(FAILED, f"invalid CIDR address: {text}")
+            # What is no subnet is the daemon's to refuse; nothing can lie in it.
+            continue
         if any(network.version == other.version and network.overlaps(other) for other in networks.values()):
             raise Exit(FAILED, "multiple overlapping subnet configuration is not supported")
-        pools[text], networks[text] = {"Subnet": text, "AuxiliaryAddresses": {}}, network
+        networks[text] = network
 
     def owner(text: str) -> str | None:
         try:

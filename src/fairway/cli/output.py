@@ -1,4 +1,5 @@
-"""Listings: rows through a format into text. A format is Docker's ``table``, ``table TEMPLATE``, ``json``, TEMPLATE.
+"""Listings: rows through a format into text. A format is Docker's ``table``, ``table TEMPLATE``, ``json``,
+TEMPLATE.
 
 A table's header is the same template applied to the column titles, so a custom table gets the right header.
 """
@@ -43,7 +44,7 @@ def parse_template(source: str) -> Template:
     try:
         return Template(source)
     except TemplateSyntax as error:
-        raise Exit(FAILED, f"failed to parse template: {error}") from error
+        raise Exit(FAILED, f"template parsing error: {error}") from error
 
 
 def render(template: Template, data: Any) -> str:
@@ -51,7 +52,7 @@ def render(template: Template, data: Any) -> str:
     try:
         return template.render(data)
     except TemplateFailed as error:
-        raise Exit(FAILED, f"failed to execute template: {error}") from error
+        raise Exit(FAILED, f"template parsing error: {error}") from error
 
 
 def print_rows(form: str, default: str, titles: Mapping[str, str], rows: Sequence[Record]) -> None:

@@ -1,9 +1,8 @@
 """``-p`` and ``--expose`` → ``ExposedPorts`` and ``PortBindings``.
 
-Ranges are expanded here, on the client, as Docker's command does: the daemon gets one entry per container port.
-Only a single container port with a range of host ports stays a range: there the daemon chooses.
-Grammar and error texts: docker/go-connections ``nat``; the long form ``published=…,target=…`` as well.
-"""
+Ranges are expanded here, on the client, as Docker's command does: the daemon gets one entry per container
+port. Only a single container port with a range of host ports stays a range: there the daemon chooses.
+Grammar and error texts: docker/go-connections ``nat``; the long form ``published=…,target=…`` as well."""
 
 from __future__ import annotations
 
@@ -127,7 +126,7 @@ def _short_form(spec: str) -> str:
     fields = {"protocol": "tcp"}
     for part in spec.split(","):
         key, equals, value = part.partition("=")
-        if not equals or key not in ("published", "target", "protocol", "mode", "app_protocol", "name"):
+        if not equals or not key:
             raise InvalidParameter(f"invalid publish opts format (should be name=value but got '{part}')")
         fields[key] = value
     return f"{fields.get('published', '')}:{fields.get('target', '')}/{fields['protocol']}"

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fairway.cli.command import NONE, Command, Invocation
-from fairway.cli.exits import FAILED, OK, Exit
+from fairway.cli.exits import OK, Exit
 from fairway.cli.filters import filter_flag, filters
 from fairway.cli.flags import Flag
 from fairway.cli.kinds import BOOL
@@ -21,14 +21,14 @@ _UNTIL = 'Provide filter values (e.g. "until=<timestamp>")'
 _FORCE = Flag("force", BOOL, "Do not prompt for confirmation", short="f")
 
 
-def _confirm(given: Invocation, warning: str, what: str) -> None:
-    """Ask unless ``-f``; ``Exit`` when the answer is no."""
+def _confirm(given: Invocation, warning: str) -> None:
+    """Ask unless ``-f``; ``Exit`` (with success, as Docker has it) when the answer is no."""
     if given.options.flag("force"):
         return
     sys.stdout.write(f"{warning}{_SURE} [y/N] ")
     sys.stdout.flush()
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise Exit(FAILED, f"{what} prune has been cancelled")
+        raise Exit(OK)
 
 
 def _deleted(title: str, names: list[str]) -> str:
@@ -68,18 +68,14 @@ def _reclaimed(size: int) -> str:
 
 
 def _prune_containers(given: Invocation) -> int:
-    _confirm(given, "WARNING! This will remove all stopped containers.\n", "container")
+    _confirm(given, "WARNING! This will remove all stopped containers.\n")
     text, size = _containers(given)
     sys.stdout.write(text + _reclaimed(size))
     return OK
 
 
 def _prune_networks(given: Invocation) -> int:
-    _confirm(
-        given,
-        "WARNING! This will remove all custom networks not used by at least one container.\n",
-        "network",
-    )
+    _confirm(given, "WARNING! This will remove all custom networks not used by at least one container.\n")
     sys.stdout.write(_networks(given)[0])
     return OK
 
@@ -88,7 +84,7 @@ def _prune_images(given: Invocation) -> int:
     what = "dangling images"
     if given.options.flag("all"):
         what = "images without at least one container associated to them"
-    _confirm(given, f"WARNING! This will remove all {what}.\n", "image")
+    _confirm(given, f"WARNING! This will remove all {what}.\n")
     text, size = _images(given)
     sys.stdout.write(text + _reclaimed(size))
     return OK
@@ -97,11 +93,7 @@ def _prune_images(given: Invocation) -> int:
 def _prune_volumes(given: Invocation) -> int:
     every = given.options.flag("all")
     kind = "all" if every else "anonymous"
-    _confirm(
-        given,
-        f"WARNING! This will remove {kind} local volumes not used by at least one container.\n",
-        "volume",
-    )
+    _confirm(given, f"WARNING! This will remove {kind} local volumes not used by at least one container.\n")
     text, size = _volumes(given, every)
     sys.stdout.write(text + _reclaimed(size))
     return OK
@@ -124,7 +116,7 @@ def _prune_system(given: Invocation) -> int:
             + "".join(f"  - {text}\n" for text in texts)
             + "\n"
         )
-    _confirm(given, warning, "system")
+    _confirm(given, warning)
     steps: list[Callable[[Invocation], tuple[str, int]]] = [_containers, _networks]
     if options.flag("volumes"):
         steps.append(lambda given: _volumes(given, False))

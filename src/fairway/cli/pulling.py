@@ -1,8 +1,8 @@
 """Pulling an image and showing how it goes.
 
-The daemon sends JSON lines (``status``, ``id``, ``progressDetail``, ``error``). On a terminal each layer has a line
-that is rewritten in place; elsewhere only the lines without a progress bar are printed, as Docker does.
-"""
+The daemon sends JSON lines (``status``, ``id``, ``progressDetail``, ``error``). On a terminal each layer
+has a line that is rewritten in place; elsewhere only the lines without a progress bar are printed, as
+Docker does."""
 
 from __future__ import annotations
 
@@ -24,11 +24,10 @@ def pull(
     to_stderr: bool,
     quiet: bool,
     all_tags: bool = False,
-    failure: int = FAILED,
 ) -> None:
     """Pull ``reference``; ``Exit`` when the registry or the daemon refuses on the way."""
     query = {
-        "fromImage": reference.familiar_name,
+        "fromImage": reference.name,
         "tag": None if all_tags else reference.wanted,
         "platform": platform or None,
     }

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from fairway.model.errors import InvalidParameter
+
 _HUB, _OFFICIAL = "docker.io", "library"
 _NAME = re.compile(r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*")
 _TAG = re.compile(r"[\w][\w.-]{0,127}")
@@ -43,6 +45,24 @@ class Reference:
             return None
         defaulted = not tag and not digest
         return cls(f"{domain}/{remainder}", "latest" if defaulted else tag, digest, defaulted)
+
+    @classmethod
+    def require(cls, text: str) -> Reference:
+        """The name; ``InvalidParameter`` with Docker's text when it is none."""
+        found = cls.parse(text)
+        if found is not None:
+            return found
+        if re.fullmatch(r"[0-9a-f]{64}", text):
+            raise InvalidParameter(
+                f"invalid repository name ({text}), cannot specify 64-byte hexadecimal strings"
+            )
+        lowered = cls.parse(text.lower())
+        if lowered is None or lowered.name == text:
+            raise InvalidParameter("invalid reference format")
+        path = text.partition("@")[0]
+        path = path[: path.rfind(":")] if ":" in path.rpartition("/")[2] else path
+        shown = f"{_OFFICIAL}/{path}" if "/" not in path else path
+        raise InvalidParameter(f"invalid reference format: repository name ({shown}) must be lowercase")
 
     @property
     def familiar_name(self) -> str:

@@ -1,9 +1,8 @@
 """Options of ``run`` → the body of ``POST /containers/create``.
 
-Validated here is only what Docker's command validates before asking the daemon, with its texts; all the rest is
-the daemon's to judge. Fields with no value are left out of the body: the API's default is the same.
-Source: docker/cli ``cli/command/container/opts.go``; the API page "Create a container".
-"""
+Validated here is only what Docker's command validates before asking the daemon, with its texts; all the
+rest is the daemon's to judge. Fields with no value are left out of the body: the API's default is the same.
+Source: docker/cli ``cli/command/container/opts.go``; the API page "Create a container"."""
 
 from __future__ import annotations
 
@@ -11,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from fairway.cli import ports
+from fairway.cli import ports, terminal
 from fairway.cli.flags import Options
 from fairway.cli.labels import environment, label_pairs, labels
 from fairway.cli.mounts import split_volumes
@@ -28,7 +27,7 @@ def create_body(options: Options, image: str, command: list[str], detached: bool
     exposed = dict.fromkeys([*published, *ports.exposed(options.items("expose"))])
     binds, anonymous = split_volumes(options.items("volume"))
     mode, endpoints = networking(options)
-    config = {
+    config: dict[str, Any] = {
         "Image": image,
         "Cmd": command,
         "Entrypoint": _entrypoint(options),
@@ -95,8 +94,7 @@ def _host_config(options: Options, mode: str) -> dict[str, Any]:
         "ReadonlyRootfs": options.flag("read-only"),
         "ShmSize": options.number("shm-size"),
         "StorageOpt": label_pairs(options.items("storage-opt")),
-        "CapAdd": options.items("cap-add"),
-        "CapDrop": options.items("cap-drop"),
+        **_capabilities(options.items("cap-add"), options.items("cap-drop")),
         "GroupAdd": options.items("group-add"),
         "Sysctls": options.pairs("sysctl"),
         "LogConfig": _log_config(options),
@@ -105,6 +103,7 @@ def _host_config(options: Options, mode: str) -> dict[str, Any]:
         "Isolation": options.text("isolation"),
         "Runtime": options.text("runtime"),
         "OomScoreAdj": options.number("oom-score-adj"),
+        "ConsoleSize": list(terminal.size() or (0, 0)),
         **_security(options),
         **_namespaces(options),
         **_resources(options),
@@ -155,7 +154,7 @@ def _security(options: Options) -> dict[str, Any]:
         if not equals and key != "no-new-privileges":
             key, equals, value = text.partition(":")
             if not equals:
-                raise InvalidParameter(f'invalid --security-opt: "{text}"')
+                raise InvalidParameter(f'Invalid --security-opt: "{text}"')
         if key == "seccomp" and value not in ("unconfined", "builtin"):
             text = f"seccomp={_profile(value)}"
         found.append(text)
@@ -166,6 +165,18 @@ def _security(options: Options) -> dict[str, Any]:
         "MaskedPaths": (),
         "ReadonlyPaths": (),
     }
+
+
+def _capabilities(add: list[str], drop: list[str]) -> dict[str, list[str]]:
+    """In the kernel's names, sorted; ``ALL`` stands for all others, and adding wins over dropping."""
+
+    def normal(names: list[str]) -> set[str]:
+        upper = {name.strip().upper() for name in names}
+        found = {name if name == "ALL" or name.startswith("CAP_") else f"CAP_{name}" for name in upper}
+        return {"ALL"} if "ALL" in found else found
+
+    added = normal(add)
+    return {"CapAdd": sorted(added), "CapDrop": sorted(normal(drop) - added)}
 
 
 def _profile(name: str) -> str:
@@ -188,7 +199,7 @@ def _resources(options: Options) -> dict[str, Any]:
         "Memory": options.number("memory"),
         "MemoryReservation": options.number("memory-reservation"),
         "MemorySwap": options.number("memory-swap"),
-        "MemorySwappiness": swappiness if options.given("memory-swappiness") and swappiness >= 0 else None,
+        "MemorySwappiness": swappiness,
         "KernelMemory": options.number("kernel-memory"),
         "NanoCpus": options.number("cpus"),
         "CpuShares": options.number("cpu-shares"),
@@ -203,7 +214,7 @@ def _resources(options: Options) -> dict[str, Any]:
         "CgroupParent": options.text("cgroup-parent"),
         "PidsLimit": options.number("pids-limit"),
         "OomKillDisable": options.flag("oom-kill-disable"),
-        "Ulimits": options.values("ulimit"),
+        "Ulimits": sorted(options.values("ulimit"), key=lambda limit: limit["Name"]),
         "Devices": devices,
         "DeviceCgroupRules": options.items("device-cgroup-rule"),
         "DeviceRequests": options.values("gpus") + ([{"Driver": "cdi", "DeviceIDs": cdi}] if cdi else []),
@@ -235,10 +246,10 @@ def _device(text: str) -> dict[str, str]:
         permissions = parts[1]
     elif len(parts) == 2:
         inside = parts[1]
-    if not inside.startswith("/"):
-        raise InvalidParameter(f"{inside} is not an absolute path")
     if not _is_mode(permissions):
         raise InvalidParameter(f"bad mode specified: {permissions}")
+    if not inside.startswith("/"):
+        raise InvalidParameter(f"{inside} is not an absolute path")
     return {"PathOnHost": parts[0], "PathInContainer": inside, "CgroupPermissions": permissions}
 
 

@@ -28,9 +28,7 @@ def _link(text: str) -> str:
     parts = text.split(":")
     if len(parts) > 2:
         raise Refused(f"bad format for links: {text}")
-    if len(parts) == 1:
-        return f"{text}:{text}"
-    if parts[0].startswith("/") and len(parts[0]) > 1:
+    if len(parts) == 2 and parts[0].startswith("/") and len(parts[0]) > 1:
         return f"{parts[0]}:{parts[1].rpartition('/')[2]}"
     return text
 

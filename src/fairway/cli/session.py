@@ -1,8 +1,8 @@
 """Being attached to a container: open the stream, follow the terminal, pass on signals, wait for the end.
 
-Order matters and is Docker's: attach before start, so that no output is lost; ask to wait before start, so that a
-container that ends at once is not missed; start; then set the terminal's size, which needs a running container.
-"""
+Order matters and is Docker's: attach before start, so that no output is lost; ask to wait before start, so
+that a container that ends at once is not missed; start; then set the terminal's size, which needs a running
+container."""
 
 from __future__ import annotations
 
@@ -78,10 +78,9 @@ def signals_forwarded(active: bool, client: Client, container: str) -> Iterator[
             signal.signal(number, handler if handler is not None else signal.SIG_DFL)
 
 
-def await_exit(client: Client, container: str, removed: bool) -> Response:
-    """Start waiting; the answer's head comes at once, its body when the container has ended (or is removed)."""
-    condition = "removed" if removed else "next-exit"
-    return client.request("POST", f"/containers/{quote(container)}/wait", {"condition": condition})
+def await_exit(client: Client, container: str, condition: str = "next-exit") -> Response:
+    """Start waiting; the answer's head comes at once, its body when the container is as ``condition`` says."""
+    return client.request("POST", f"/containers/{quote(container)}/wait", {"condition": condition or None})
 
 
 def exit_status(waiting: Response) -> int:

@@ -1,9 +1,10 @@
 """The Go types behind ``inspect -f``: which fields an object has, in which order, under which names.
 
-A template sees Docker's Go structs, not the JSON: ``.ID`` where JSON says ``Id``, ``.State.Health`` although JSON
-leaves an absent one out, ``{{.IPAM.Config}}`` printed as ``[{172.18.0.0/16  172.18.0.1 map[]}]``. Each type is one
-line of fields: ``Go=Json`` when the names differ; then ``#`` integer, ``!`` boolean, ``[]`` list, ``{}`` map,
-``*`` pointer, ``@`` time (nothing: a string); then ``:type``; then ``?`` when JSON leaves out an empty one.
+A template sees Docker's Go structs, not the JSON: ``.ID`` where JSON says ``Id``, ``.State.Health``
+although JSON leaves an absent one out, ``{{.IPAM.Config}}`` printed as ``[{172.18.0.0/16 172.18.0.1
+map[]}]``. Each type is one line of fields: ``Go=Json`` when the names differ; then ``#`` integer, ``!``
+boolean, ``[]`` list, ``{}`` map, ``*`` pointer, ``@`` time (nothing: a string); then ``:type``; then ``?``
+when JSON leaves out an empty one.
 
 What a type does not name is found all the same, as ``inspect`` falls back to the JSON itself.
 Source: moby ``api/types``.
@@ -15,7 +16,7 @@ import re
 from typing import Any
 
 from fairway.cli.clock import go_time
-from fairway.cli.template.values import NIL, NilList, NilMap, Struct, Time
+from fairway.cli.template.values import NIL, NilList, NilMap, Struct, TextMap, Time
 
 _TYPES = {
     "network": "Name ID=Id Created@ Scope Driver EnableIPv4! EnableIPv6! IPAM:ipam Internal! Attachable! Ingress!"
@@ -34,11 +35,11 @@ _TYPES = {
     "probe": "Start@ End@ ExitCode# Output",
     "graph": "Data{} Name",
     "mount": "Type? Name? Source Destination Driver? Mode RW! Propagation",
-    "config": "Hostname Domainname User AttachStdin! AttachStdout! AttachStderr! ExposedPorts{}? Tty! OpenStdin!"
-    " StdinOnce! Env[] Cmd[] Healthcheck*:healthcheck? ArgsEscaped!? Image Volumes{} WorkingDir Entrypoint[]"
-    " NetworkDisabled!? MacAddress? OnBuild[]? Labels{} StopSignal? StopTimeout*? Shell[]?",
+    "config": "Hostname Domainname User AttachStdin! AttachStdout! AttachStderr! ExposedPorts{}!? Tty! OpenStdin!"
+    " StdinOnce! Env[] Cmd[] Healthcheck*:healthcheck? ArgsEscaped!? Image Volumes{}! WorkingDir Entrypoint[]"
+    " NetworkDisabled!? MacAddress? OnBuild[] Labels{} StopSignal? StopTimeout*? Shell[]?",
     "healthcheck": "Test[]? Interval#? Timeout#? StartPeriod#? StartInterval#? Retries#?",
-    "hostconfig": "Binds[] ContainerIDFile LogConfig:logconfig NetworkMode PortBindings{} RestartPolicy:restart"
+    "hostconfig": "Binds[] ContainerIDFile LogConfig:logconfig NetworkMode PortBindings{}[]:binding RestartPolicy:restart"
     " AutoRemove! VolumeDriver VolumesFrom[] ConsoleSize[] Annotations{}? CapAdd[] CapDrop[] CgroupnsMode DNS=Dns[]"
     " DNSOptions=DnsOptions[] DNSSearch=DnsSearch[] ExtraHosts[] GroupAdd[] IpcMode Cgroup Links[] OomScoreAdj#"
     " PidMode Privileged! PublishAllPorts! ReadonlyRootfs! SecurityOpt[] StorageOpt{}? Tmpfs{}? UTSMode UsernsMode"
@@ -93,9 +94,9 @@ def _value(data: Any, marks: str, kind: str | None) -> Any:
     if marks.startswith("{}"):
         if data is None:
             return NilMap()
-        return (
-            {key: _value(item, marks[2:], kind) for key, item in data.items()} if marks[2:] or kind else data
-        )
+        if marks[2:] or kind:
+            return {key: _value(item, marks[2:], kind) for key, item in data.items()}
+        return TextMap(data)
     if marks.startswith("*"):
         return NIL if data is None else _value(data, marks[1:], kind)
     if kind:

@@ -1,15 +1,16 @@
 """Bytes between our standard streams and a container's, over an upgraded connection or a log's body.
 
-Without a terminal the daemon multiplexes: frames of ``[stream, 0, 0, 0, size (4 bytes, big endian)] payload``,
-stream 1 is standard output, 2 standard error (the API page "Attach to a container", Stream format). With a
-terminal there is one raw stream. The end of our input half-closes the connection; its output still arrives.
-"""
+Without a terminal the daemon multiplexes: frames of ``[stream, 0, 0, 0, size (4 bytes, big endian)]
+payload``, stream 1 is standard output, 2 standard error (the API page "Attach to a container", Stream
+format). With a terminal there is one raw stream. The end of our input half-closes the connection; its
+output still arrives."""
 
 from __future__ import annotations
 
 import os
 import select
 from collections.abc import Iterable
+from socket import socket
 
 from fairway.api.client import Stream
 from fairway.cli.detach import DetachKeys
@@ -57,7 +58,7 @@ def copy_out(chunks: Iterable[bytes], tty: bool) -> None:
 def pump(stream: Stream, tty: bool, stdin: bool, keys: DetachKeys | None) -> bool:
     """Copy both ways until the daemon closes its side; True when the user typed the detach keys."""
     frames = Demultiplexer()
-    watched: list[object] = [stream.socket, 0] if stdin else [stream.socket]
+    watched: list[socket | int] = [stream.socket, 0] if stdin else [stream.socket]
     if not stdin:
         stream.end_input()
     while True:
@@ -80,7 +81,7 @@ def _receive(stream: Stream) -> bytes:
         return b""
 
 
-def _forward_input(stream: Stream, keys: DetachKeys | None, watched: list[object]) -> bool:
+def _forward_input(stream: Stream, keys: DetachKeys | None, watched: list[socket | int]) -> bool:
     """One read of our input, sent on; True for the detach keys."""
     try:
         typed = os.read(0, _READ)

@@ -59,7 +59,7 @@ def _images(usage: dict[str, Any]) -> Record:
         if image.get("Containers", 0) > 0
     )
     active = sum(image.get("Containers", 0) > 0 for image in images)
-    return _row("Images", len(images), active, size, max(size - used, 0))
+    return _row("Images", len(images), active, size, size - used)
 
 
 def _containers(usage: dict[str, Any]) -> Record:
@@ -88,10 +88,12 @@ def _cache(usage: dict[str, Any]) -> Record:
 
 def _verbose(usage: dict[str, Any]) -> int:
     now = time.time()
-    images = image_ls.rows(usage.get("Images") or [], False, False, now)
+    images = [image_ls.rows([image], False, False, now)[0] for image in usage.get("Images") or ()]
     form = "table {{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.VirtualSize}}\t{{.SharedSize}}\t{{.UniqueSize}}\t{{.Containers}}"
     out = "Images space usage:\n\n" + rows_text(form, form, image_ls.TITLES, images)
-    rows = [container_ls.row(container, False, now) for container in usage.get("Containers") or ()]
+    # What a container wrote is its own; what it shares with its image is counted there.
+    own = [{**container, "SizeRootFs": 0} for container in usage.get("Containers") or ()]
+    rows = [container_ls.row(container, False, now) for container in own]
     form = "table {{.ID}}\t{{.Image}}\t{{.Command}}\t{{.LocalVolumes}}\t{{.Size}}\t{{.RunningFor}}\t{{.Status}}\t{{.Names}}"
     out += "\nContainers space usage:\n\n" + rows_text(form, form, container_ls.TITLES, rows)
     volumes = [volume.row(found) for found in usage.get("Volumes") or ()]

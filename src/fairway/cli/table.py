@@ -1,8 +1,8 @@
 """Aligned columns, laid out by the rule of Go's ``text/tabwriter``, so that spacing equals Docker's.
 
 A cell is what a tab ends; the text after a line's last tab belongs to no column. A column is a run of
-neighbouring lines that have that cell, and is as wide as its widest cell plus the padding, at least ``minimum``.
-"""
+neighbouring lines that have that cell, and is as wide as its widest cell plus the padding, at least
+``minimum``."""
 
 from __future__ import annotations
 

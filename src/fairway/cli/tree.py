@@ -1,8 +1,8 @@
 """The command tree as data: where each command lives and what one line says about it.
 
-Kept apart from the commands so that finding one costs no import of the others: a ``Leaf`` names a module and an
-attribute, and ``load`` imports only that module. ``docker run`` and ``docker container run`` are one leaf.
-"""
+Kept apart from the commands so that finding one costs no import of the others: a ``Leaf`` names a module
+and an attribute, and ``load`` imports only that module. ``docker run`` and ``docker container run`` are one
+leaf."""
 
 from __future__ import annotations
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import platform
 import sys
+import time
 from typing import Any
 
 from fairway import __version__
+from fairway.cli.clock import parse_stamp
 from fairway.cli.command import NONE, Command, Invocation
-from fairway.cli.exits import FAILED, OK, TEMPLATE, Exit
+from fairway.cli.exits import FAILED, OK, TEMPLATE, Exit, describe
 from fairway.cli.output import inspect_format, parse_template, render
 from fairway.cli.table import align
-from fairway.cli.template import Record
+from fairway.cli.template import Record, Template, TemplateFailed, TemplateSyntax
 from fairway.model.errors import Fault
 
 _CLIENT = """\
@@ -61,6 +63,12 @@ def _client() -> Record:
     )
 
 
+def _built(stamp: str) -> str:
+    """An RFC 3339 time as C's ``asctime`` writes it; anything else as it is."""
+    found = parse_stamp(stamp)
+    return time.asctime(time.gmtime(found[0])) if found else stamp
+
+
 def _server(found: dict[str, Any]) -> Record:
     """The daemon's answer; without components (a daemon older than 18.03) one is made of the top level."""
     fields = dict(found)
@@ -68,7 +76,20 @@ def _server(found: dict[str, Any]) -> Record:
     fields.setdefault("Platform", {"Name": ""})
     if not found.get("Components"):
         fields["Components"] = [{"Name": "Engine", "Version": found.get("Version", ""), "Details": found}]
+    for component in fields["Components"]:
+        details = component.get("Details") or {}
+        if "BuildTime" in details:
+            component["Details"] = details | {"BuildTime": _built(details["BuildTime"])}
     return Record("*types.Version", fields)
+
+
+def _formatted(given: Invocation, template: Template, data: Record) -> None:
+    """Docker ends the line even when the template failed."""
+    try:
+        given.line(template.render(data))
+    except TemplateFailed as error:
+        given.line("")
+        raise Exit(FAILED, str(error)) from error
 
 
 def _version(given: Invocation) -> int:
@@ -86,14 +107,12 @@ def _version(given: Invocation) -> int:
     except Fault as error:
         fault = error
     if form:
-        given.line(render(template, Record("version.versionInfo", {"Client": _client(), "Server": server})))
+        _formatted(given, template, Record("version.versionInfo", {"Client": _client(), "Server": server}))
     else:
         text = render(parse_template(_CLIENT), _client())
         text += render(parse_template(_SERVER), server) if server else ""
         sys.stdout.write(align(text, minimum=20, padding=1))
     if fault is not None:
-        from fairway.cli.exits import describe
-
         raise Exit(FAILED, describe(fault))
     return OK
 

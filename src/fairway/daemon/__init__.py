@@ -1,1 +1,1 @@
-"""The daemon: configuration, wiring, listeners, signals. Imported by nothing."""
+"""``fairwayd``: options, wiring of all parts, listeners, and an orderly end."""

@@ -37,7 +37,7 @@ class BridgeDriver:
         facts += [
             AddressFact(HOST, name, interface(pool.gateway, pool.subnet))
             for pool in network.pools
-            if pool.gateway
+            if pool.gateway and (network.ipv6 if family(pool.gateway) == 6 else network.ipv4)
         ]
         facts += forwarding(network)
         facts += elements(name, icc=settings.icc, internal=network.internal, masquerade=settings.masquerade)

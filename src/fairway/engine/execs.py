@@ -6,7 +6,8 @@ import msgspec
 
 from fairway.engine.core import Core
 from fairway.model.container import Container
-from fairway.model.errors import Conflict, InvalidParameter, NotFound
+from fairway.engine.lifecycle import exit_code_of_failure
+from fairway.model.errors import Conflict, Fault, InvalidParameter, NotFound
 from fairway.model.process import Exec, ExecProcess, ExecRequest
 
 KEEP = 512
@@ -41,17 +42,20 @@ class Execs:
         self._core.events.container(target, f"exec_create: {' '.join(request.argv)}", execID=id_)
         return id_
 
-    async def start(self, id_: str, *, console_size: tuple[int, int] = (0, 0)) -> ExecProcess:
-        """Start it, once. Raises Conflict when it runs or has run."""
+    def check(self, id_: str) -> None:
+        """Raises Conflict when it runs or has run, or when its container does not run."""
         instance = self.find(id_)
-        if instance.running or instance.exit_code is not None:
-            raise Conflict(
-                f"exec {id_} has already run"
-                if instance.exit_code is not None
-                else f"exec {id_} is already running"
-            )
+        if instance.exit_code is not None:
+            raise Conflict(f"exec {id_} has already run")
+        if instance.running:
+            raise Conflict(f"exec {id_} is already running")
+        self._must_run(self._core.state.container(instance.container_id))
+
+    async def start(self, id_: str, *, console_size: tuple[int, int] = (0, 0)) -> ExecProcess:
+        """Start it, once. Raises Conflict as ``check`` does."""
+        self.check(id_)
+        instance = self.find(id_)
         container = self._core.state.container(instance.container_id)
-        self._must_run(container)
         request = instance.request
         if any(console_size):
             request = msgspec.structs.replace(request, console_size=console_size)
@@ -59,8 +63,9 @@ class Execs:
         self._core.events.container(container, f"exec_start: {' '.join(request.argv)}", execID=id_)
         try:
             process = await self._core.runtime.exec(container, request)
-        except BaseException:
-            self._execs[id_] = msgspec.structs.replace(instance, exit_code=126)
+        except Fault as e:
+            code = exit_code_of_failure(e.message)
+            self._execs[id_] = msgspec.structs.replace(instance, running=False, exit_code=code)
             raise
         self._execs[id_] = msgspec.structs.replace(instance, running=True, pid=process.pid)
         self._processes[id_] = process

@@ -250,11 +250,7 @@ class Lifecycle:
         """Keep the reason where inspect shows it; exit codes as Docker sets them."""
         for streams in self._pending.pop(container.id, ()):
             streams.abandon()
-        code = 128
-        if re.search(r"executable file not found|no such file or directory", fault.message):
-            code = 127
-        elif "permission denied" in fault.message:
-            code = 126
+        code = exit_code_of_failure(fault.message)
         current = self._core.state.containers.get(container.id)
         if current is None:
             return
@@ -425,6 +421,13 @@ class Lifecycle:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def exit_code_of_failure(message: str) -> int:
+    """The exit code of a process that could not be started (Docker's rule, after the shell's)."""
+    if re.search(r"executable file not found|no such file or directory", message):
+        return 127
+    return 126 if "permission denied" in message else 128
 
 
 def parse_signal(text: str) -> int:

@@ -1,6 +1,5 @@
 """The verbs of networks: create, remove, connect, disconnect, prune."""
 
-import re
 from collections.abc import Sequence
 
 import msgspec
@@ -19,7 +18,6 @@ from fairway.model.request import NetworkRequest, PoolRequest, PruneFilter
 from fairway.plan import Fact, Plan, Resolver, difference, establish, withdraw
 
 PREDEFINED = ("bridge", "host", "none")
-_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 _DEFAULT_BRIDGE_OPTIONS = {
     "com.docker.network.bridge.default_bridge": "true",
     "com.docker.network.bridge.enable_icc": "true",
@@ -135,11 +133,11 @@ class Networks:
         self._core.events.network(network, "create")
 
     def _check(self, request: NetworkRequest) -> None:
-        if not request.name or request.name.isspace():
+        if not request.name.strip():
             raise InvalidParameter("invalid network name: name is empty")
-        if not _NAME.fullmatch(request.name):
+        if not request.name.isprintable() or "/" in request.name or len(request.name) > 255:
             raise InvalidParameter(
-                f"invalid network name ({request.name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
+                f"invalid network name {request.name!r}: use up to 255 printable characters without a slash"
             )
         if request.name in (*PREDEFINED, "default", "container"):
             if self._core.state.network_named(request.name):
@@ -298,8 +296,6 @@ class Networks:
             )
         if self._core.state.endpoint(container.id, network.id):
             raise Forbidden(f"endpoint with name {container.name} already exists in network {network.name}")
-        for link in request.links:
-            self._core.state.container(link.partition(":")[0])
         check_request(network, request)
 
     async def _settled(self, network: Network) -> None:

@@ -24,6 +24,7 @@ class Ipam:
     ) -> tuple[Pool, ...]:
         """Complete pools for a new network: subnets chosen where none is named, gateways filled in.
 
+        A subnet of a family that the network does not use is kept, as in Docker; nothing comes from it.
         ``occupied`` are subnets that the host uses, avoided only when choosing. Raises InvalidParameter for
         contradictory requests, Forbidden for an overlap with another network.
         """
@@ -36,11 +37,6 @@ class Ipam:
                 if any(family(p.subnet) == kind for p in result):
                     continue
                 subnet = choose(self.pools, kind, avoid)
-            if family(subnet) not in families:
-                raise InvalidParameter(
-                    f"IPv{family(subnet)} subnet {subnet} given for a network without IPv{family(subnet)}: "
-                    f"enable IPv{family(subnet)} or leave the subnet out"
-                )
             for other in (*self._subnets(), *(p.subnet for p in result)):
                 if overlaps(subnet, other):
                     raise Forbidden(

@@ -1,10 +1,11 @@
 """The only code that touches Linux networking and mounts: it makes facts true, takes them back, reports them.
 
 linux.py      LinuxKernel: the asyncio face, one worker thread behind it
-schedule.py   a plan as runs of steps, all-or-nothing                       (pure)
-executor.py   which hand takes which run
-links.py …    the hands: links, configuration, elements, namespaces, mounts, sysctls, listeners
-netlink.py    the netlink wire and the socket; rtnetlink.py its messages     (wire part pure)
-dump.py       what the kernel holds, as facts
+schedule.py   a plan as runs of steps, all or nothing                               (pure)
+executor.py   which hand takes which run; the hands are links, configuration (addresses, routes), ruleset,
+              namespaces, mounts, sysctls, listeners
+reaper.py     deletes links a moment later, so that nobody waits for it
+netlink.py    the netlink wire and its socket; rtnetlink.py: the messages            (pure)
+dump.py       what the kernel holds, as facts; features.py: what this host lacks
 fake.py       FakeKernel: the same semantics in memory; trace.py: where a packet goes (pure)
 """

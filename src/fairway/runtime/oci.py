@@ -78,6 +78,8 @@ def _process(
     if options.apparmor:
         result["apparmorProfile"] = options.apparmor
     if container.host.oom_score_adj:
+        if container.host.oom_score_adj < 0 and "CAP_SYS_RESOURCE" not in machine.capabilities:
+            raise InvalidParameter("a negative oom-score-adj needs CAP_SYS_RESOURCE, which the daemon lacks")
         result["oomScoreAdj"] = container.host.oom_score_adj
     limits = resources.rlimits(
         container.host.ulimits, machine.hard_limits, may_raise="CAP_SYS_RESOURCE" in machine.capabilities
@@ -95,7 +97,7 @@ def _linux(
         "namespaces": _namespaces(launch, machine),
         "sysctl": _sysctls(launch),
         "devices": [node.oci() for node in given.devices],
-        "resources": resources.build(host) | {"devices": rules},
+        "resources": resources.build(host, block_weight=machine.block_weight) | {"devices": rules},
         "cgroupsPath": f"{cgroup_parent(host)}/{container.id}",
         "rootfsPropagation": mounts.root_propagation(container),
         "seccomp": _seccomp(host, machine, caps, options),

@@ -13,13 +13,13 @@ CPU_PERIOD = 100_000
 """Microseconds; the period against which ``--cpus`` is a quota (moby, ``daemon_unix.go``)."""
 
 
-def build(host: HostConfig) -> dict[str, Any]:
+def build(host: HostConfig, *, block_weight: bool) -> dict[str, Any]:
     """OCI ``linux.resources`` without its devices."""
     parts = {
         "memory": _memory(host),
         "cpu": _cpu(host),
         "pids": {"limit": host.pids_limit} if host.pids_limit and host.pids_limit > 0 else {},
-        "blockIO": {"weight": host.blkio_weight} if host.blkio_weight else {},
+        "blockIO": {"weight": host.blkio_weight} if host.blkio_weight and block_weight else {},
     }
     return {name: part for name, part in parts.items() if part}
 

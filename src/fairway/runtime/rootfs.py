@@ -74,7 +74,8 @@ def make_directory(root: str, path: str) -> None:
 def copy_directory(root: str, path: str, target: Path) -> None:
     """Copy what ``path`` inside ``root`` holds into the directory ``target``: owners, modes, attributes, too.
 
-    Nothing is done when ``target`` already holds something or ``path`` is no directory. Raises System when the copy fails, e.g. on a full disk.
+    Nothing is done when ``target`` already holds something or ``path`` is no directory. Raises System when
+    the copy fails, e.g. on a full disk.
     """
     if any(target.iterdir()):
         return

@@ -19,14 +19,11 @@ class SecurityOptions(msgspec.Struct, frozen=True, kw_only=True):
     seccomp_unconfined: bool = False
     paths_unconfined: bool = False
     """No masked and read-only paths (``systempaths=unconfined``)."""
-    selinux: tuple[str, ...] = ()
-    """``label=`` values."""
 
 
 def parse(options: tuple[str, ...]) -> SecurityOptions:
     """Raises InvalidParameter for unknown options."""
     result: dict[str, object] = {}
-    labels: list[str] = []
     for option in options:
         name, separator, value = option.partition("=")
         if not separator:
@@ -45,7 +42,7 @@ def parse(options: tuple[str, ...]) -> SecurityOptions:
             case "systempaths", "unconfined":
                 result["paths_unconfined"] = True
             case "label", _ if separator:
-                labels.append(value)
+                pass  # as Docker on a host without SELinux
             case _:
                 raise InvalidParameter(f'invalid --security-opt 2: "{option}"')
-    return msgspec.convert(result | {"selinux": tuple(labels)}, SecurityOptions)
+    return msgspec.convert(result, SecurityOptions)

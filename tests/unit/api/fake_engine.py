@@ -283,18 +283,21 @@ class FakeExecs:
         self.items["e1"] = Exec(id="e1", container_id=container, request=request)
         return "e1"
 
-    async def start(self, id: str, *, console_size: tuple[int, int] = (0, 0)) -> ExecProcess:
+    async def start(self, id_: str, *, console_size: tuple[int, int] = (0, 0)) -> ExecProcess:
         if self.fault:
             raise self.fault
         return FakeProcess(self.streams)
 
-    async def resize(self, id: str, height: int, width: int) -> None:
-        self.find(id)
+    async def resize(self, id_: str, height: int, width: int) -> None:
+        self.find(id_)
 
-    def find(self, id: str) -> Exec:
-        if id not in self.items:
-            raise NotFound(f"No such exec instance: {id}")
-        return self.items[id]
+    def find(self, id_: str) -> Exec:
+        if id_ not in self.items:
+            raise NotFound(f"No such exec instance: {id_}")
+        return self.items[id_]
+
+    def of(self, container_id: str) -> Sequence[str]:
+        return list(self.items)
 
 
 class FakeVolumes:

@@ -136,7 +136,6 @@ def test_gateway_avoids_auxiliary_addresses() -> None:
             InvalidParameter,
             "auxiliary address r",
         ),
-        ([{"subnet": "fd00::/64"}], InvalidParameter, "IPv6 subnet fd00::/64"),
     ],
 )
 def test_contradictions_are_named(requests: list[dict[str, object]], kind: type[Fault], text: str) -> None:

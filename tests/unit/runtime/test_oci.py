@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from fairway.model.container import Config, Container, Device, HostConfig, MountPoint, Ulimit
@@ -94,6 +95,14 @@ def test_resources(given: dict[str, Any], expected: dict[str, Any]) -> None:
     assert resources == expected
 
 
+def test_what_this_machine_cannot_do() -> None:
+    machine = msgspec.structs.replace(MACHINE, block_weight=False)
+    assert "blockIO" not in build(host={"blkio_weight": 300}, machine=machine)["linux"]["resources"]
+    assert build(host={"oom_score_adj": 5})["process"]["oomScoreAdj"] == 5
+    with pytest.raises(InvalidParameter, match="CAP_SYS_RESOURCE"):
+        build(host={"oom_score_adj": -5})
+
+
 def test_environment_is_replaced_added_and_removed() -> None:
     spec = build(
         config={"env": ("HOSTNAME=me", "A=1", "PATH"), "tty": True}, environment=("DB_PORT=tcp://1",)
@@ -177,8 +186,6 @@ def test_host_network() -> None:
 
 
 def test_cgroup_namespace_is_private_on_v2_only() -> None:
-    import msgspec
-
     def kinds(machine: Machine, **host: Any) -> list[str]:
         return [n["type"] for n in build(machine=machine, host=host)["linux"]["namespaces"]]
 
@@ -249,8 +256,6 @@ def test_security_options() -> None:
 
 
 def test_init() -> None:
-    import msgspec
-
     with pytest.raises(System, match="apt install tini"):
         build(host={"init": True})
     spec = build(host={"init": True}, machine=msgspec.structs.replace(MACHINE, init="/usr/bin/tini-static"))

@@ -67,6 +67,7 @@ def container_inspect(
     version: Version,
     *,
     driver: str,
+    execs: Sequence[str] = (),
     sizes: tuple[int, int] | None = None,
 ) -> Json:
     """``GET /containers/{id}/json``; ``sizes`` are bytes of the writable layer and of the whole tree."""
@@ -89,7 +90,7 @@ def container_inspect(
         "MountLabel": "",
         "ProcessLabel": "",
         "AppArmorProfile": "",
-        "ExecIDs": None,
+        "ExecIDs": list(execs) or None,
         "HostConfig": host_config(container.host),
         "GraphDriver": {"Data": {}, "Name": driver},
         "Mounts": [_mount(each) for each in container.mounts],

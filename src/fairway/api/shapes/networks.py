@@ -55,7 +55,7 @@ def _member(container: Container, endpoint: Endpoint) -> Json:
     return {
         "Name": container.name,
         "EndpointID": endpoint.id,
-        "MacAddress": endpoint.mac or "",
+        "MacAddress": endpoint.mac or endpoint.request.mac or "",
         "IPv4Address": _of_family(endpoint.addresses, 4) or "",
         "IPv6Address": _of_family(endpoint.addresses, 6) or "",
     }
@@ -75,7 +75,7 @@ def endpoint_settings(net: Network, endpoint: Endpoint, container: Container, ve
         "IPAMConfig": _ipam_config(asked),
         "Links": list(asked.links) or None,
         "Aliases": aliases or None,
-        "MacAddress": endpoint.mac or "",
+        "MacAddress": endpoint.mac or endpoint.request.mac or "",
         "DriverOpts": asked.driver_options or None,
         "GwPriority": asked.gw_priority,
         "NetworkID": net.id,

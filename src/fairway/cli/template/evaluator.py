@@ -7,7 +7,7 @@ Failures are worded as Go words them, ``template: :1:2: executing "" at <.Foo>: 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NoReturn
+from typing import Any
 
 from fairway.cli.template.functions import FUNCTIONS, FunctionFailed
 from fairway.cli.template.parser import (
@@ -44,21 +44,28 @@ class Template:
     ``functions`` replaces the function table where a table's header is made.
     """
 
-    def __init__(self, source: str, functions: Mapping[str, Callable[..., Any]] | None = None) -> None:
-        self.source = source
+    def __init__(
+        self, source: str, functions: Mapping[str, Callable[..., Any]] | None = None, name: str = ""
+    ) -> None:
+        self.source, self._name = source, name
         self._nodes = Parser(source).parse()
         self._functions = FUNCTIONS if functions is None else functions
 
     def render(self, data: Any, strict: bool = False) -> str:
         """The text for ``data``; raises ``TemplateFailed``. ``strict``: a missing map key is an error."""
-        return _Run(self.source, self._functions, data, strict).body(self._nodes, data)
+        return _Run(self.source, self._name, self._functions, data, strict).body(self._nodes, data)
 
 
 class _Run:
     def __init__(
-        self, source: str, functions: Mapping[str, Callable[..., Any]], data: Any, strict: bool
+        self,
+        source: str,
+        name: str,
+        functions: Mapping[str, Callable[..., Any]],
+        data: Any,
+        strict: bool,
     ) -> None:
-        self._source, self._functions, self._strict = source, functions, strict
+        self._source, self._name, self._functions, self._strict = source, name, functions, strict
         self._variables: list[tuple[str, Any]] = [("$", data)]
         self._written: list[str] = []
 
@@ -66,11 +73,13 @@ class _Run:
         self._walk(nodes, dot)
         return "".join(self._written)
 
-    def _fail(self, node: Node, problem: str) -> NoReturn:
+    def _fail(self, node: Node, problem: str) -> TemplateFailed:
         before = self._source[: node.pos]
         line, column = before.count("\n") + 1, node.pos - (before.rfind("\n") + 1)
         near = node.text if len(node.text) <= 20 else node.text[:20] + "..."
-        raise TemplateFailed(f'template: :{line}:{column}: executing "" at <{near}>: {problem}')
+        return TemplateFailed(
+            f'template: {self._name}:{line}:{column}: executing "{self._name}" at <{near}>: {problem}'
+        )
 
     def _walk(self, nodes: list[Node], dot: Any) -> None:
         for node in nodes:
@@ -123,7 +132,7 @@ class _Run:
             return [(key, value[key]) for key in sorted(value)]
         if isinstance(value, int) and not isinstance(value, bool):
             return [(number, number) for number in range(value)]
-        self._fail(node.pipe, f"range can't iterate over {show(value)}")
+        raise self._fail(node.pipe, f"range can't iterate over {show(value)}")
 
     def _bind(self, name: str, value: Any, assigns: bool) -> None:
         if not assigns:
@@ -149,23 +158,24 @@ class _Run:
     def _command(self, command: Command, dot: Any, final: Any) -> Any:
         first, rest = command.args[0], command.args[1:]
         if isinstance(first, Function):
-            return self._call(first, rest, dot, final)
+            return self._call(first, rest, dot, final, command.text)
         if isinstance(first, Path):
             return self._path(first, dot, rest, final)
         if rest or final is not _ABSENT:
-            self._fail(first, f"can't give argument to non-function {first.text}")
+            raise self._fail(first, f"can't give argument to non-function {first.text}")
         return first.value
 
-    def _call(self, node: Function, rest: list[Operand], dot: Any, final: Any) -> Any:
+    def _call(self, node: Function, rest: list[Operand], dot: Any, final: Any, text: str) -> Any:
         if node.text in ("and", "or"):
             return self._early(node, rest, dot, final)
         args = [self._operand(arg, dot) for arg in rest] + ([] if final is _ABSENT else [final])
         try:
             return self._functions[node.text](*args)
         except FunctionFailed as failed:
-            self._fail(node, f"error calling {node.text}: {failed}")
-        except (TypeError, AttributeError):
-            self._fail(node, f"wrong number or type of args for {node.text}: got {len(args)}")
+            raise self._fail(Node(node.pos, text), f"error calling {node.text}: {failed}") from failed
+        except (TypeError, AttributeError) as error:
+            problem = f"wrong number or type of args for {node.text}: got {len(args)}"
+            raise self._fail(node, problem) from error
 
     def _early(self, node: Function, rest: list[Operand], dot: Any, final: Any) -> Any:
         """``and`` and ``or`` evaluate no more operands than they need."""
@@ -175,14 +185,14 @@ class _Run:
             if truth(value) == (node.text == "or"):
                 return value
         if value is _ABSENT:
-            self._fail(node, f"wrong number of args for {node.text}: want at least 1 got 0")
+            raise self._fail(node, f"wrong number of args for {node.text}: want at least 1 got 0")
         return value if final is _ABSENT else final
 
     def _operand(self, node: Operand, dot: Any) -> Any:
         if isinstance(node, Literal):
             return node.value
         if isinstance(node, Function):
-            return self._call(node, [], dot, _ABSENT)
+            return self._call(node, [], dot, _ABSENT, node.text)
         return self._path(node, dot, [], _ABSENT)
 
     def _path(self, node: Path, dot: Any, rest: list[Operand], final: Any) -> Any:
@@ -193,7 +203,7 @@ class _Run:
         if not args:
             return self._field(node, value, node.names[-1]) if node.names else value
         if not node.names:
-            self._fail(node, f"can't give argument to non-function {node.text}")
+            raise self._fail(node, f"can't give argument to non-function {node.text}")
         return self._method(node, value, node.names[-1], args)
 
     def _base(self, node: Path, dot: Any) -> Any:
@@ -206,25 +216,26 @@ class _Run:
     def _field(self, node: Path, value: Any, name: str) -> Any:
         if isinstance(value, dict):
             if self._strict and name not in value:
-                self._fail(node, f'map has no entry for key "{name}"')
+                raise self._fail(node, f'map has no entry for key "{name}"')
             return value.get(name)
         if isinstance(value, Struct) and name in value.fields:
             return value.fields[name]
         if isinstance(value, Record) and name in value.fields:
             return value.value(name)
         if isinstance(value, Record) and name in value.methods:
-            self._fail(node, f"wrong number of args for {name}: want 1 got 0")
+            raise self._fail(node, f"wrong number of args for {name}: want 1 got 0")
         if value is None:
-            self._fail(node, f'nil data; no entry for key "{name}"')
+            raise self._fail(node, f'nil data; no entry for key "{name}"')
         if isinstance(value, Nil):
-            self._fail(node, f"nil pointer evaluating {name}")
-        self._fail(node, f"can't evaluate field {name} in type {type_name(value)}")
+            raise self._fail(node, f"nil pointer evaluating {name}")
+        raise self._fail(node, f"can't evaluate field {name} in type {type_name(value)}")
 
     def _method(self, node: Path, value: Any, name: str, args: list[Any]) -> Any:
         if isinstance(value, Record) and name in value.methods:
             try:
                 return value.methods[name](*args)
-            except TypeError:
-                self._fail(node, f"wrong number of args for {name}: want 1 got {len(args)}")
+            except TypeError as error:
+                problem = f"wrong number of args for {name}: want 1 got {len(args)}"
+                raise self._fail(node, problem) from error
         self._field(node, value, name)
-        self._fail(node, f"{name} is not a method but has arguments")
+        raise self._fail(node, f"{name} is not a method but has arguments")

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fairway.cli.template.printf import format_values
-from fairway.cli.template.values import Nil, encode_json, show, truth, type_name
+from fairway.cli.template.values import Nil, TextMap, encode_json, show, truth, type_name
 
 
 class FunctionFailed(Exception):
@@ -31,7 +31,7 @@ def _index(item: Any, *keys: Any) -> Any:
         if item is None or isinstance(item, Nil):
             raise FunctionFailed("index of untyped nil" if item is None else "index of nil pointer")
         if isinstance(item, dict):
-            item = item.get(key)
+            item = item.get(key, "" if isinstance(item, TextMap) else None)
         elif isinstance(item, list | tuple | str):
             item = _element(item, key)
         else:
@@ -79,12 +79,12 @@ def _equal(first: Any, *others: Any) -> bool:
     return any(first == other for other in others)
 
 
-def _less(first: Any, second: Any) -> bool:
+def _less(first: Any, second: Any) -> Any:
     if _kind(first) != _kind(second):
         raise FunctionFailed("incompatible types for comparison")
     if _kind(first) not in ("number", "string"):
         raise FunctionFailed("invalid type for comparison")
-    return bool(first < second)
+    return first < second
 
 
 def _print(*values: Any) -> str:

@@ -6,11 +6,9 @@ A field chain ``.A.B`` is one node placed at its *second* field, as Go places it
 
 from __future__ import annotations
 
-from typing import NoReturn
-
 from fairway.cli.template import lexer
 from fairway.cli.template.functions import FUNCTIONS, unquote
-from fairway.cli.template.lexer import Token, syntax_error, tokenize
+from fairway.cli.template.lexer import TemplateSyntax, Token, syntax_error, tokenize
 
 
 class Node:
@@ -121,11 +119,11 @@ class Parser:
         """All nodes; raises ``TemplateSyntax``."""
         nodes, ender = self._nodes()
         if ender:
-            self._fail(f"unexpected {{{{{ender}}}}}")
+            raise self._fail(f"unexpected {{{{{ender}}}}}")
         return nodes
 
-    def _fail(self, problem: str) -> NoReturn:
-        raise syntax_error(self.source, self._peek().pos, problem)
+    def _fail(self, problem: str) -> TemplateSyntax:
+        return syntax_error(self.source, self._peek().pos, problem)
 
     def _peek(self) -> Token:
         return self._tokens[self._at]
@@ -166,10 +164,10 @@ class Parser:
             return self._branch(word)
         if word.text in ("break", "continue"):
             if not self._loops:
-                self._fail(f"{{{{{word.text}}}}} outside {{{{range}}}}")
+                raise self._fail(f"{{{{{word.text}}}}} outside {{{{range}}}}")
             self._closed(word.text)
             return Jump(word.pos, word.text)
-        self._fail(f"unexpected {{{{{word.text}}}}}")
+        raise self._fail(f"unexpected {{{{{word.text}}}}}")
 
     def _branch(self, word: Token) -> Branch:
         scope = len(self._variables)
@@ -181,7 +179,7 @@ class Parser:
         if ender == "else":
             otherwise = self._otherwise(word.text)
         elif not ender:
-            self._fail("unexpected EOF")
+            raise self._fail("unexpected EOF")
         del self._variables[scope:]
         return Branch(word.pos, word.text, pipe, body, otherwise)
 
@@ -192,13 +190,13 @@ class Parser:
         self._closed("else")
         nodes, ender = self._nodes()
         if ender != "end":
-            self._fail("expected end; found {{else}}" if ender else "unexpected EOF")
+            raise self._fail("expected end; found {{else}}" if ender else "unexpected EOF")
         return nodes
 
     def _closed(self, context: str) -> None:
         token = self._skip_blanks()
         if token.kind != lexer.CLOSE:
-            self._fail(f'unexpected "{token.text}" in {context}')
+            raise self._fail(f'unexpected "{token.text}" in {context}')
         self._next()
 
     def _action(self) -> Action:
@@ -217,12 +215,12 @@ class Parser:
                 break
             commands.append(self._command())
         if (closed.kind == lexer.CLOSE) != (ends == lexer.CLOSE):
-            self._fail(f'unexpected "{closed.text}" in {context}')
+            raise self._fail(f'unexpected "{closed.text}" in {context}')
         if not commands:
-            self._fail(f"missing value for {context}")
+            raise self._fail(f"missing value for {context}")
         for stage in commands[1:]:
             if isinstance(stage.args[0], Literal):
-                self._fail(f"non executable command in pipeline stage {commands.index(stage) + 1}")
+                raise self._fail(f"non executable command in pipeline stage {commands.index(stage) + 1}")
         self._variables += [] if assigns else names
         text = " | ".join(command.text for command in commands)
         return Pipe(pos, text, names, assigns, commands)
@@ -236,7 +234,7 @@ class Parser:
             if token.text in (":=", "="):
                 self._next()
                 if len(names) > (2 if context == "range" else 1):
-                    self._fail(f"too many declarations in {context}")
+                    raise self._fail(f"too many declarations in {context}")
                 return names, token.text == "="
             if token.text != ",":
                 break
@@ -255,11 +253,11 @@ class Parser:
                 self._next()
                 after = self._skip_blanks()
                 if after.kind == lexer.CLOSE or after.text == ")":
-                    self._fail("missing value for command")
+                    raise self._fail("missing value for command")
                 break
             args.append(self._operand())
         if not args:
-            self._fail("empty command")
+            raise self._fail("empty command")
         return Command(pos, " ".join(arg.text for arg in args), args)
 
     def _operand(self) -> Operand:
@@ -286,7 +284,7 @@ class Parser:
 
     def _known(self, name: str) -> str:
         if name not in self._variables:
-            self._fail(f'undefined variable "{name}"')
+            raise self._fail(f'undefined variable "{name}"')
         return name
 
     def _simple(self, token: Token) -> Operand:
@@ -295,7 +293,7 @@ class Parser:
                 value = None if token.text == "nil" else token.text == "true"
                 return Literal(token.pos, token.text, value)
             if token.text not in FUNCTIONS:
-                self._fail(f'function "{token.text}" not defined')
+                raise self._fail(f'function "{token.text}" not defined')
             return Function(token.pos, token.text)
         if token.kind in (lexer.STRING, lexer.RAW):
             return Literal(token.pos, token.text, unquote(token.text))
@@ -303,7 +301,7 @@ class Parser:
             return Literal(token.pos, token.text, ord(unquote(token.text)))
         if token.kind == lexer.NUMBER:
             return Literal(token.pos, token.text, self._number(token.text))
-        self._fail(f'unexpected "{token.text}" in operand' if token.text else "unexpected EOF")
+        raise self._fail(f'unexpected "{token.text}" in operand' if token.text else "unexpected EOF")
 
     def _number(self, text: str) -> int | float:
         try:
@@ -312,5 +310,5 @@ class Parser:
             pass
         try:
             return int(text) if text.lstrip("+-").isdigit() else float(text)
-        except ValueError:
-            self._fail(f'bad number syntax: "{text}"')
+        except ValueError as error:
+            raise self._fail(f'bad number syntax: "{text}"') from error

@@ -27,7 +27,11 @@ class NilList(list[Any]):
     """A nil slice: prints ``[]``, is ``null`` in JSON."""
 
 
-class NilMap(dict[str, Any]):
+class TextMap(dict[str, Any]):
+    """A ``map[string]string``: ``index`` of a key that is not there gives the empty string."""
+
+
+class NilMap(TextMap):
     """A nil map: prints ``map[]``, is ``null`` in JSON."""
 
 
@@ -131,8 +135,15 @@ def show_float(value: float) -> str:
 
 
 def encode_json(value: Any) -> str:
-    """``{{json x}}``: compact, keys of maps sorted, keys of structs in their order; HTML is not escaped."""
-    return json.dumps(jsonable(value), separators=(",", ":"), ensure_ascii=False)
+    """``{{json x}}``: compact, keys of maps sorted, keys of structs in their order.
+
+    Docker escapes HTML in the rows of a listing, and only there.
+    """
+    text = json.dumps(jsonable(value), separators=(",", ":"), ensure_ascii=False)
+    if isinstance(value, Record):
+        for char in "<>&":
+            text = text.replace(char, f"\\u{ord(char):04x}")
+    return text
 
 
 def jsonable(value: Any) -> Any:

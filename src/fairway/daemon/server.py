@@ -1,0 +1,86 @@
+"""From start to stop: listeners, engine, API, signals.
+
+Stopping goes the other way round: no new connections, streams ended, what is under way finished, the engine
+closed. Containers go on.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+
+import structlog
+from aiohttp import web
+
+from fairway import __version__
+from fairway.api.app import create_app
+from fairway.api.backend import Backend
+from fairway.daemon import listeners, logging
+from fairway.daemon.config import Config, read
+from fairway.daemon.listeners import Listener
+from fairway.daemon.notify import notify
+from fairway.model.errors import Fault
+
+STOP_SECONDS = 15.0
+"""What requests under way may take at most when the daemon stops."""
+KEEPALIVE_SECONDS = 75.0
+
+Assemble = Callable[[Config], AbstractAsyncContextManager[Backend]]
+_log = structlog.get_logger("daemon")
+
+
+async def run(config: Config, words: Sequence[str], assemble: Assemble) -> None:
+    """Serve until SIGTERM or SIGINT; ``words`` is the command line, read again on SIGHUP. Raises Fault."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    opened = listeners.open_all(config, os.environ)
+    try:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stopping.set)
+        loop.add_signal_handler(signal.SIGHUP, reload, words)
+        for note in config.notes:
+            _log.info("option without effect", option=note)
+        async with assemble(config) as engine, serving(engine, opened, config):
+            notify("READY=1", os.environ)
+            _log.info("Daemon has completed initialization", version=__version__, hosts=list(config.hosts))
+            await stopping.wait()
+            notify("STOPPING=1", os.environ)
+            _log.info("Processing signal: stopping")
+    finally:
+        for listener in opened:
+            listener.close()
+
+
+@contextlib.asynccontextmanager
+async def serving(engine: Backend, opened: Sequence[Listener], config: Config) -> AsyncIterator[None]:
+    """The API on the listeners, for the length of the block."""
+    patience = STOP_SECONDS if config.shutdown_timeout < 0 else min(STOP_SECONDS, config.shutdown_timeout)
+    runner = web.AppRunner(
+        create_app(engine),
+        handler_cancellation=True,
+        access_log=None,
+        keepalive_timeout=KEEPALIVE_SECONDS,
+        shutdown_timeout=patience,
+    )
+    await runner.setup()
+    try:
+        for listener in opened:
+            await web.SockSite(runner, listener.socket, ssl_context=listener.tls).start()
+        yield
+    finally:
+        await runner.cleanup()
+
+
+def reload(words: Sequence[str]) -> None:
+    """Take over the log level of the changed configuration; all else needs a restart."""
+    notify("RELOADING=1", os.environ)
+    try:
+        config = read(words)
+    except Fault as fault:
+        _log.error("configuration not reloaded", error=fault.message)
+    else:
+        logging.set_up("debug" if config.debug else config.log_level)
+        _log.info("configuration reloaded", log_level=config.log_level, debug=config.debug)
+    notify("READY=1", os.environ)
