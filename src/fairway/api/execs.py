@@ -36,19 +36,22 @@ async def start(call: Call) -> web.StreamResponse:
         await call.engine.execs.start(instance.id, console_size=size)
         return empty(200)
     call.engine.execs.check(instance.id)
-    connection = take_over(call.request, content_type(instance.request.tty, call.version))
+    connection = take_over(call.request, content_type(body.tty, call.version))
     try:
-        await _converse(call, instance, size, connection)
+        await _converse(call, instance, size, connection, raw=body.tty)
     finally:
         connection.close()
     return Hijacked()
 
 
-async def _converse(call: Call, instance: Exec, size: tuple[int, int], connection: Connection) -> None:
+async def _converse(
+    call: Call, instance: Exec, size: tuple[int, int], connection: Connection, *, raw: bool
+) -> None:
+    """``raw`` is what the start said of a terminal: it decides the framing, whatever the create said."""
     try:
         process = await _begin(call, instance, size)
     except Fault as fault:
-        await _tell(connection, instance, fault.message)
+        await _tell(connection, fault.message, raw=raw)
         return
     try:
         await pump(
@@ -56,7 +59,7 @@ async def _converse(call: Call, instance: Exec, size: tuple[int, int], connectio
             process.streams,
             stdin=instance.request.attach_stdin,
             wanted=_wanted(instance),
-            tty=instance.request.tty,
+            tty=raw,
             detach=_scanner(instance),
         )
         if not connection.lost.is_set():
@@ -88,9 +91,9 @@ async def _settle(process: ExecProcess) -> None:
     await asyncio.wait([asyncio.ensure_future(process.exit)], timeout=_SETTLE_SECONDS)
 
 
-async def _tell(connection: Connection, instance: Exec, message: str) -> None:
+async def _tell(connection: Connection, message: str, *, raw: bool) -> None:
     text = f"{message}\r\n".encode()
-    await connection.write(text if instance.request.tty else frame("stdout", text))
+    await connection.write(text if raw else frame("stdout", text))
 
 
 def _wanted(instance: Exec) -> frozenset[StreamName]:
