@@ -57,13 +57,13 @@ class Host:
         self._checked(["nsenter", "-t", str(self._outside.pid), "-n"], _OUTSIDE.format(outside_ip=OUTSIDE_IP))
 
     def _anchor(self, *namespaces: str) -> "subprocess.Popen[bytes]":
-        read, write = os.pipe()
-        command = ["unshare", *namespaces, "--", "sh", "-c", f"echo >&{write}; exec sleep infinity"]
-        anchor = subprocess.Popen(command, pass_fds=(write,), start_new_session=True)
-        os.close(write)
-        os.read(read, 1)
-        os.close(read)
+        """A process that holds fresh namespaces; it has them when this returns."""
+        command = ["unshare", *namespaces, "--", "sh", "-c", "echo; exec sleep infinity"]
+        anchor = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
         self._anchors.append(anchor)
+        assert anchor.stdout
+        anchor.stdout.readline()
+        anchor.stdout.close()
         return anchor
 
     def _checked(self, prefix: list[str], script: str) -> None:
@@ -101,6 +101,9 @@ class Host:
     # The daemon.
 
     def start_daemon(self, *options: str) -> None:
+        configuration = self.directory / "daemon.json"
+        if not configuration.exists():
+            configuration.write_text("{}")
         log = (self.directory / "fairwayd.log").open("ab")
         self._daemon = subprocess.Popen(
             [
@@ -108,7 +111,7 @@ class Host:
                 str(BIN / "fairwayd"),
                 f"--host={self.url}",
                 f"--data-root={self.directory}/data",
-                f"--config-file={self.directory}/daemon.json",
+                f"--config-file={configuration}",
                 *options,
             ],
             stdout=log,

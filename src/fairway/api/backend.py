@@ -110,7 +110,7 @@ class Containers(Protocol):
 
 
 class Execs(Protocol):
-    def check(self, id: str) -> None:
+    def check(self, id_: str) -> None:
         """Raises Conflict when it cannot be started, because it has been or its container does not run."""
 
     async def create(self, container: str, request: ExecRequest) -> str: ...

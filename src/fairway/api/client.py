@@ -22,7 +22,7 @@ DEFAULT_HOST = "unix:///run/fairway/fairway.sock"
 _SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _READ = 65536
 
-Query = Mapping[str, str | int | bool | None | Iterable[str]]
+Query = Mapping[str, str | int | bool | Iterable[str] | None]
 
 
 class ApiError(Fault):
@@ -158,7 +158,7 @@ class Client:
         data: Iterable[bytes] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Response:
-        """Send a request, ``body`` as JSON or ``data`` as a chunked stream, and wait for the answer's head."""
+        """Send a request, ``body`` as JSON or ``data`` chunked, and wait for the answer's head."""
         wire = self._connect()
         try:
             self._send(wire, method, path, query, body, data, headers or {})

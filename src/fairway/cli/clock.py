@@ -71,8 +71,11 @@ def local_seconds(seconds: int) -> str:
 
 
 def api_moment(text: str, now: float) -> str:
-    """``--since``/``--until`` for the API: a relative ``42m`` becomes seconds since 1970; the rest is passed on
-    as seconds when it is a date, unchanged when it is a number (Docker's ``GetTimestamp``)."""
+    """``--since``/``--until`` for the API.
+
+    A relative ``42m`` and a date become seconds since 1970, a number is passed on unchanged (Docker's
+    ``GetTimestamp``).
+    """
     from fairway.cli.units import parse_duration
 
     if not text or re.fullmatch(r"\d+(\.\d+)?", text):

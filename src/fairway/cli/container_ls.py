@@ -8,13 +8,13 @@ from typing import Any
 
 from fairway.cli.clock import local_time
 from fairway.cli.command import NONE, Command, Invocation
-from fairway.cli.exits import OK
+from fairway.cli.exits import FAILED, OK, Exit
 from fairway.cli.filters import filter_flag, filters
 from fairway.cli.flags import Flag
 from fairway.cli.kinds import BOOL, INT
 from fairway.cli.output import labels_text, list_format, print_rows
 from fairway.cli.port_text import ports_text
-from fairway.cli.template import Record
+from fairway.cli.template import Record, Template, TemplateFailed, TemplateSyntax
 from fairway.cli.template.values import NIL
 from fairway.cli.units import ellipsis, human_duration, human_size
 
@@ -97,10 +97,26 @@ def _mounts(container: Mapping[str, Any], full: bool) -> list[str]:
     return names if full else [ellipsis(name, 15) for name in names]
 
 
+def _shows_size(form: str) -> bool:
+    """Whether a format needs sizes, which are costly, found out on an empty row; ``Exit`` for a bad one."""
+    if form in ("", "table", "json"):
+        return False
+    asked: list[bool] = []
+    empty = row({"Id": "", "Command": "", "Created": 0}, False, 0)
+    probe = Record(empty.type_name, {**empty.fields, "Size": lambda: asked.append(True)}, empty.methods)
+    try:
+        Template(form).render(probe)
+    except TemplateSyntax as error:
+        raise Exit(FAILED, f"failed to parse template: {error}") from error
+    except TemplateFailed as error:
+        raise Exit(FAILED, f"failed to execute template: {error}") from error
+    return bool(asked)
+
+
 def _ls(given: Invocation) -> int:
     options = given.options
     last = 1 if options.flag("latest") and not options.given("last") else options.number("last")
-    with_size = options.flag("size") or ".Size" in options.text("format")
+    with_size = options.flag("size") or _shows_size(options.text("format"))
     query = {
         "all": options.flag("all"),
         "limit": last if last > 0 else None,

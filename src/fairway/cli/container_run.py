@@ -25,7 +25,11 @@ _PULLS = ("always", "missing", "never")
 
 
 def _create(given: Invocation) -> int:
-    given.line(_made(given, _body(given, detached=False)))
+    try:
+        body = _body(given, detached=False)
+    except InvalidParameter as error:
+        raise Exit(NEVER_STARTED, advice(given.path, error.message)) from error
+    given.line(_made(given, body))
     return OK
 
 
@@ -76,18 +80,17 @@ def _body(given: Invocation, detached: bool) -> dict[str, Any]:
         raise InvalidParameter(
             f'invalid pull option: \'{choice}\': must be one of "always", "missing" or "never"'
         )
-    body = create_body(given.options, given.args[0], given.args[1:], detached)
-    cidfile = given.options.text("cidfile")
-    if cidfile and Path(cidfile).exists():
-        raise InvalidParameter(
-            f"container ID file found, make sure the other container isn't running or delete {cidfile}"
-        )
-    return body
+    return create_body(given.options, given.args[0], given.args[1:], detached)
 
 
 def _made(given: Invocation, body: dict[str, Any]) -> str:
     """The id of the container created, its image pulled when it is not there."""
     client, options = given.client, given.options
+    cidfile = options.text("cidfile")
+    if cidfile and Path(cidfile).exists():
+        raise InvalidParameter(
+            f"container ID file found, make sure the other container isn't running or delete {cidfile}"
+        )
     query = {"name": options.text("name") or None, "platform": options.text("platform") or None}
     reference = Reference.parse(body["Image"])
     if options.text("pull") == "always" and reference:
@@ -108,7 +111,7 @@ def _made(given: Invocation, body: dict[str, Any]) -> str:
         answer = client.post("/containers/create", query, body)
     for warning in answer.get("Warnings") or ():
         given.warn(f"WARNING: {warning}")
-    if cidfile := options.text("cidfile"):
+    if cidfile:
         Path(cidfile).write_text(answer["Id"])
     return str(answer["Id"])
 
@@ -142,7 +145,5 @@ CREATE = Command(
     SOME,
     shared_flags('Pull image before creating ("always", "|missing", "never")'),
     interspersed=False,
-    failure=NEVER_STARTED,
-    advises=True,
     complete="images",
 )

@@ -8,19 +8,19 @@ from typing import Any
 
 from fairway.cli.clock import api_moment, local_nano
 from fairway.cli.command import NONE, Command, Invocation
-from fairway.cli.exits import OK
+from fairway.cli.exits import OK, TEMPLATE, Exit
 from fairway.cli.filters import filter_flag, filters
 from fairway.cli.flags import Flag
 from fairway.cli.kinds import STRING
-from fairway.cli.output import INSPECT_HELP, parse_template, render
-from fairway.cli.template import Record
+from fairway.cli.output import INSPECT_HELP, render
+from fairway.cli.template import Record, Template, TemplateFailed, TemplateSyntax
 from fairway.cli.template.values import encode_json
 
 
 def _events(given: Invocation) -> int:
     options, now = given.options, time.time()
     form = options.text("format")
-    template = parse_template(form) if form not in ("", "json") else None
+    template = _template(form) if form not in ("", "json") else None
     query = {
         "since": api_moment(options.text("since"), now) or None,
         "until": api_moment(options.text("until"), now) or None,
@@ -34,6 +34,16 @@ def _events(given: Invocation) -> int:
         sys.stdout.write(f"{text}\n")
         sys.stdout.flush()
     return OK
+
+
+def _template(form: str) -> Template:
+    """The format, tried on an empty event: a wrong one ends the command before it waits for events."""
+    try:
+        template = Template(form)
+        template.render(_record({"Actor": {"ID": "", "Attributes": {}}, "Type": "", "Action": ""}))
+    except (TemplateSyntax, TemplateFailed) as error:
+        raise Exit(TEMPLATE, f"Error parsing format: {error}") from error
+    return template
 
 
 def _line(event: dict[str, Any]) -> str:
@@ -50,8 +60,8 @@ def _record(event: dict[str, Any], ordered: bool = False) -> Any:
     if ordered:
         from fairway.cli.template.values import Struct
 
-        actor = Struct(event.get("Actor") or {}, {}, frozenset())
-        return Struct({**event, "Actor": actor}, {}, frozenset())
+        actor = Struct(event.get("Actor") or {})
+        return Struct({**event, "Actor": actor})
     fields = dict(event)
     for name, key in (("ID", "id"), ("From", "from"), ("Status", "status"), ("Scope", "scope")):
         fields[name] = event.get(key, "")

@@ -15,7 +15,7 @@ def filter_flag(text: str, short: str = "f") -> Flag:
 
 
 def filters(given: Invocation, **always: str) -> str | None:
-    """The query parameter of the filters given and of those that the command adds; None when there are none."""
+    """The query parameter of the filters given and of those that the command adds; None without any."""
     found: dict[str, dict[str, bool]] = {}
     for name, value in (*given.options.values("filter"), *always.items()):
         found.setdefault(name, {})[value] = True

@@ -59,7 +59,8 @@ RM = Command(
         Flag(
             "platform",
             STRINGS,
-            'Remove only the given platform variant. Formatted as "os[/arch[/variant]]" (e.g., "linux/amd64")',
+            'Remove only the given platform variant. Formatted as "os[/arch[/variant]]"'
+            ' (e.g., "linux/amd64")',
         ),
     ),
     complete="images",

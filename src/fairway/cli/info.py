@@ -13,9 +13,12 @@ from fairway import __version__
 from fairway.cli.command import NONE, Command, Invocation
 from fairway.cli.exits import FAILED, OK, TEMPLATE, Exit, describe
 from fairway.cli.output import inspect_format
-from fairway.cli.template import Record, Template, TemplateFailed, TemplateSyntax
+from fairway.cli.template import Struct, Template, TemplateFailed, TemplateSyntax
 from fairway.cli.units import human_bytes
 from fairway.model.errors import Fault
+
+_MAPS = ("Runtimes",)
+"""What is a map, not a struct, in Docker's type."""
 
 
 def _info(given: Invocation) -> int:
@@ -45,7 +48,8 @@ def _info(given: Invocation) -> int:
 
 def _formatted(given: Invocation, form: str, found: dict[str, Any]) -> None:
     client = {"Debug": False, "Version": __version__, "Context": "default", "Plugins": [], "Warnings": None}
-    data = Record("system.dockerInfo", {**found, "ClientInfo": client})
+    fields = {name: _ordered(value) if name not in _MAPS else value for name, value in found.items()}
+    data = Struct({**fields, "ClientInfo": _ordered(client)}, type_name="system.dockerInfo")
     try:
         template = Template("{{json .}}" if form == "json" else form)
     except TemplateSyntax as error:
@@ -55,6 +59,13 @@ def _formatted(given: Invocation, form: str, found: dict[str, Any]) -> None:
     except TemplateFailed as error:
         given.line("")
         raise Exit(FAILED, str(error)) from error
+
+
+def _ordered(value: Any) -> Any:
+    """Objects as Go structs, whose fields keep the daemon's order."""
+    if isinstance(value, dict):
+        return Struct({name: _ordered(item) for name, item in value.items()})
+    return [_ordered(item) for item in value] if isinstance(value, list) else value
 
 
 def _print_client(given: Invocation) -> None:

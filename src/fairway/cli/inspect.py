@@ -147,7 +147,7 @@ CONTAINER = Command(
     complete="containers",
 )
 NETWORK = Command(
-    lambda given: _show(given, ("network",), {"verbose": given.options.flag("verbose")}),
+    lambda given: _show(given, ("network",), {"verbose": "true" if given.options.flag("verbose") else None}),
     "[OPTIONS] NETWORK [NETWORK...]",
     "Display detailed information on one or more networks",
     SOME,
@@ -172,9 +172,9 @@ IMAGE = Command(
         Flag(
             "platform",
             STRING,
-            "Inspect a specific platform of the multi-platform image.\nIf the image or the server is not multi-platform"
-            " capable, the command will error out if the platform does not match.\n'os[/arch[/variant]]': Explicit"
-            " platform (eg. linux/amd64)",
+            "Inspect a specific platform of the multi-platform image.\nIf the image or the server is not"
+            " multi-platform capable, the command will error out if the platform does not match.\n"
+            "'os[/arch[/variant]]': Explicit platform (eg. linux/amd64)",
         ),
     ),
     complete="images",

@@ -17,7 +17,7 @@ class Refused(ValueError):
 
 
 class Kind:
-    """A type of option value: ``name`` in help, ``parse`` for one occurrence, ``add`` for joining occurrences."""
+    """A type of value: ``name`` in help, ``parse`` reads one occurrence, ``add`` joins several."""
 
     __slots__ = ("add", "name", "parse", "zero")
 

@@ -68,7 +68,8 @@ def build() -> str:
 
 
 def _notice(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
+    # To standard output, where Docker's command has it, too.
+    sys.stdout.write(f"{text}\n")
 
 
 def _show(text: str) -> int:
@@ -91,13 +92,14 @@ def _in_group(options: Options, name: str, group: Group, words: list[str]) -> in
     path = f"{PROGRAM} {name}"
     if not words or words[0] in ("--help", "-h", "help"):
         leaves = sorted((leaf_name, leaf.summary) for leaf_name, leaf in group.leaves.items())
-        return _show(usage.group_help(path, group.summary, leaves))
+        text = usage.group_help(path, group.about, leaves)
+        return _show(text) if words else _complain(text.rstrip("\n"), OK)
     if words[0].startswith("-"):
         return _misused(f"unknown flag: {words[0]}", path, "COMMAND")
     leaf = group.find(words[0])
     if leaf is None:
-        text = f"{PROGRAM}: unknown command: {path} {words[0]}\n\nUsage:  {path}\n\nRun '{path} --help' for more information"
-        return _complain(text, FAILED)
+        problem = f"{PROGRAM}: unknown command: {path} {words[0]}\n\nUsage:  {path}"
+        return _complain(f"{problem}\n\nRun '{path} --help' for more information", FAILED)
     return _invoke(options, f"{path} {words[0]}", leaf, words[1:])
 
 

@@ -84,10 +84,8 @@ def _ipam_config(given: Invocation) -> list[dict[str, Any]]:
                 raise Exit(FAILED, f"no matching subnet for {what} {text}")
             if pools[subnet].get(key):
                 noun = "ranges" if key == "IPRange" else "gateways"
-                raise Exit(
-                    FAILED,
-                    f"cannot configure multiple {noun} ({text}, {pools[subnet][key]}) on the same subnet ({subnet})",
-                )
+                both = f"({text}, {pools[subnet][key]})"
+                raise Exit(FAILED, f"cannot configure multiple {noun} {both} on the same subnet ({subnet})")
             pools[subnet][key] = text
     for name, text in options.pairs("aux-address").items():
         subnet = owner(text)

@@ -17,15 +17,20 @@ from fairway.cli.table import align
 from fairway.cli.template import Record, Template, TemplateFailed, TemplateSyntax
 from fairway.cli.template.functions import HEADER_FUNCTIONS
 
-_REFER = "Refer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates"
+_REFER = (
+    "Refer to https://docs.docker.com/go/formatting/ for more information about formatting output with"
+    " templates"
+)
 INSPECT_HELP = (
     "Format output using a custom template:\n'json':             Print in JSON format\n"
     f"'TEMPLATE':         Print output using the given Go template.\n{_REFER}"
 )
 LIST_HELP = (
-    "Format output using a custom template:\n'table':            Print output in table format with column headers"
-    " (default)\n'table TEMPLATE':   Print output in table format using the given Go template\n'json':             "
-    f"Print in JSON format\n'TEMPLATE':         Print output using the given Go template.\n{_REFER}"
+    "Format output using a custom template:\n"
+    "'table':            Print output in table format with column headers (default)\n"
+    "'table TEMPLATE':   Print output in table format using the given Go template\n"
+    "'json':             Print in JSON format\n"
+    f"'TEMPLATE':         Print output using the given Go template.\n{_REFER}"
 )
 
 

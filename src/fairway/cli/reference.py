@@ -17,7 +17,7 @@ _DIGEST = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a
 
 
 class Reference:
-    """A parsed name; ``tag`` is ``latest`` when neither tag nor digest was given, ``defaulted`` then tells so."""
+    """A parsed name; ``tag`` is ``latest``, and ``defaulted`` true, when neither tag nor digest was given."""
 
     __slots__ = ("defaulted", "digest", "name", "tag")
 

@@ -168,12 +168,11 @@ def _security(options: Options) -> dict[str, Any]:
 
 
 def _capabilities(add: list[str], drop: list[str]) -> dict[str, list[str]]:
-    """In the kernel's names, sorted; ``ALL`` stands for all others, and adding wins over dropping."""
+    """In the kernel's names, sorted; adding wins over dropping."""
 
     def normal(names: list[str]) -> set[str]:
         upper = {name.strip().upper() for name in names}
-        found = {name if name == "ALL" or name.startswith("CAP_") else f"CAP_{name}" for name in upper}
-        return {"ALL"} if "ALL" in found else found
+        return {name if name == "ALL" or name.startswith("CAP_") else f"CAP_{name}" for name in upper}
 
     added = normal(add)
     return {"CapAdd": sorted(added), "CapDrop": sorted(normal(drop) - added)}

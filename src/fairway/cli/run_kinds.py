@@ -34,7 +34,7 @@ def _link(text: str) -> str:
 
 
 def _host(text: str) -> str:
-    """``name:address`` or ``name=address``; the address may be in brackets, ``host-gateway`` is the daemon's."""
+    """``name:address`` or ``name=address``; ``host-gateway`` is an address that the daemon knows."""
     name, mark, address = text.partition("=")
     if not mark:
         name, mark, address = text.partition(":")
@@ -140,12 +140,10 @@ def _device_rate(with_units: bool) -> Any:
         try:
             return {"Path": path, "Rate": parse_size(rate) if with_units else int(rate)}
         except ValueError as error:
-            unit = " Number must be a positive integer. Unit is optional and can be kb, mb, or gb"
-            plain = " Number must be a positive integer"
+            unit = " Number must be a positive integer"
+            unit += ". Unit is optional and can be kb, mb, or gb" if with_units else ""
             form = "<device-path>:<number>[<unit>]" if with_units else "<device-path>:<number>"
-            raise Refused(
-                f"invalid rate for device: {text}. The correct format is {form}.{unit if with_units else plain}"
-            ) from error
+            raise Refused(f"invalid rate for device: {text}. The correct format is {form}.{unit}") from error
 
     return parse
 

@@ -24,7 +24,8 @@ from fairway.cli.run_kinds import (
 )
 
 _CGROUPNS = (
-    "Cgroup namespace to use (host|private)\n'host':    Run the container in the Fairway host's cgroup namespace\n"
+    "Cgroup namespace to use (host|private)\n"
+    "'host':    Run the container in the Fairway host's cgroup namespace\n"
     "'private': Run the container in its own private cgroup namespace\n"
     "'':        Use the cgroup namespace as configured by the\n"
     "           default-cgroupns-mode option on the daemon (default)"

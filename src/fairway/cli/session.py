@@ -36,7 +36,7 @@ def attach(
 
 
 def converse(client: Client, resize_path: str, stream: Stream, *, tty: bool, stdin: bool, keys: str) -> bool:
-    """Copy until the stream ends; True when the user detached. ``resize_path`` is told the terminal's size."""
+    """Copy until the stream ends; True when the user detached. ``resize_path`` is told the size."""
 
     def resize(rows: int, columns: int) -> None:
         try:
@@ -79,7 +79,7 @@ def signals_forwarded(active: bool, client: Client, container: str) -> Iterator[
 
 
 def await_exit(client: Client, container: str, condition: str = "next-exit") -> Response:
-    """Start waiting; the answer's head comes at once, its body when the container is as ``condition`` says."""
+    """Start waiting: the answer's head comes at once, its body when ``condition`` has come true."""
     return client.request("POST", f"/containers/{quote(container)}/wait", {"condition": condition or None})
 
 

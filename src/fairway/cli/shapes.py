@@ -19,50 +19,72 @@ from fairway.cli.clock import go_time
 from fairway.cli.template.values import NIL, NilList, NilMap, Struct, TextMap, Time
 
 _TYPES = {
-    "network": "Name ID=Id Created@ Scope Driver EnableIPv4! EnableIPv6! IPAM:ipam Internal! Attachable! Ingress!"
-    " ConfigFrom:configref ConfigOnly! Containers{}:netmember Options{} Labels{} Peers[]:peer? Services{}?",
+    "network": (
+        "Name ID=Id Created@ Scope Driver EnableIPv4! EnableIPv6! IPAM:ipam Internal! Attachable! Ingress! "
+        "ConfigFrom:configref ConfigOnly! Containers{}:netmember Options{} Labels{} Peers[]:peer? Services{}?"
+    ),
+    "empty": "",
     "ipam": "Driver Options{} Config[]:pool",
     "pool": "Subnet? IPRange? Gateway? AuxAddress=AuxiliaryAddresses{}?",
     "configref": "Network",
     "netmember": "Name EndpointID MacAddress IPv4Address IPv6Address",
     "peer": "Name IP",
-    "container": "ID=Id Created Path Args[] State*:state Image ResolvConfPath HostnamePath HostsPath LogPath Name"
-    " RestartCount# Driver Platform MountLabel ProcessLabel AppArmorProfile ExecIDs[] HostConfig*:hostconfig"
-    " GraphDriver:graph SizeRw*? SizeRootFs*? Mounts[]:mount Config*:config NetworkSettings*:netsettings",
-    "state": "Status Running! Paused! Restarting! OOMKilled! Dead! Pid# ExitCode# Error StartedAt FinishedAt"
-    " Health*:health?",
+    "container": (
+        "ID=Id Created Path Args[] State*:state Image ResolvConfPath HostnamePath HostsPath LogPath Name "
+        "RestartCount# Driver Platform MountLabel ProcessLabel AppArmorProfile ExecIDs[] "
+        "HostConfig*:hostconfig GraphDriver:graph SizeRw*? SizeRootFs*? Mounts[]:mount Config*:config "
+        "NetworkSettings*:netsettings"
+    ),
+    "state": (
+        "Status Running! Paused! Restarting! OOMKilled! Dead! Pid# ExitCode# Error StartedAt FinishedAt "
+        "Health*:health?"
+    ),
     "health": "Status FailingStreak# Log[]:probe",
     "probe": "Start@ End@ ExitCode# Output",
     "graph": "Data{} Name",
     "mount": "Type? Name? Source Destination Driver? Mode RW! Propagation",
-    "config": "Hostname Domainname User AttachStdin! AttachStdout! AttachStderr! ExposedPorts{}!? Tty! OpenStdin!"
-    " StdinOnce! Env[] Cmd[] Healthcheck*:healthcheck? ArgsEscaped!? Image Volumes{}! WorkingDir Entrypoint[]"
-    " NetworkDisabled!? MacAddress? OnBuild[] Labels{} StopSignal? StopTimeout*? Shell[]?",
+    "config": (
+        "Hostname Domainname User AttachStdin! AttachStdout! AttachStderr! ExposedPorts{}:empty? Tty! "
+        "OpenStdin! StdinOnce! Env[] Cmd[] Healthcheck*:healthcheck? ArgsEscaped!? Image Volumes{}:empty "
+        "WorkingDir Entrypoint[] NetworkDisabled!? MacAddress? OnBuild[] Labels{} StopSignal? StopTimeout*? "
+        "Shell[]?"
+    ),
     "healthcheck": "Test[]? Interval#? Timeout#? StartPeriod#? StartInterval#? Retries#?",
-    "hostconfig": "Binds[] ContainerIDFile LogConfig:logconfig NetworkMode PortBindings{}[]:binding RestartPolicy:restart"
-    " AutoRemove! VolumeDriver VolumesFrom[] ConsoleSize[] Annotations{}? CapAdd[] CapDrop[] CgroupnsMode DNS=Dns[]"
-    " DNSOptions=DnsOptions[] DNSSearch=DnsSearch[] ExtraHosts[] GroupAdd[] IpcMode Cgroup Links[] OomScoreAdj#"
-    " PidMode Privileged! PublishAllPorts! ReadonlyRootfs! SecurityOpt[] StorageOpt{}? Tmpfs{}? UTSMode UsernsMode"
-    " ShmSize# Sysctls{}? Runtime? Isolation CPUShares=CpuShares# Memory# NanoCPUs=NanoCpus# CgroupParent"
-    " BlkioWeight# BlkioWeightDevice[] BlkioDeviceReadBps[] BlkioDeviceWriteBps[] BlkioDeviceReadIOps[]"
-    " BlkioDeviceWriteIOps[] CPUPeriod=CpuPeriod# CPUQuota=CpuQuota# CPURealtimePeriod=CpuRealtimePeriod#"
-    " CPURealtimeRuntime=CpuRealtimeRuntime# CpusetCpus CpusetMems Devices[]:device DeviceCgroupRules[]"
-    " DeviceRequests[] MemoryReservation# MemorySwap# MemorySwappiness* OomKillDisable* PidsLimit*"
-    " Ulimits[]:ulimit CPUCount=CpuCount# CPUPercent=CpuPercent# IOMaximumIOps# IOMaximumBandwidth# Mounts[]?"
-    " MaskedPaths[] ReadonlyPaths[] Init*?",
+    "hostconfig": (
+        "Binds[] ContainerIDFile LogConfig:logconfig NetworkMode PortBindings{}[]:binding "
+        "RestartPolicy:restart AutoRemove! VolumeDriver VolumesFrom[] ConsoleSize[] Annotations{}? CapAdd[] "
+        "CapDrop[] CgroupnsMode DNS=Dns[] DNSOptions=DnsOptions[] DNSSearch=DnsSearch[] ExtraHosts[] "
+        "GroupAdd[] IpcMode Cgroup Links[] OomScoreAdj# PidMode Privileged! PublishAllPorts! ReadonlyRootfs! "
+        "SecurityOpt[] StorageOpt{}? Tmpfs{}? UTSMode UsernsMode ShmSize# Sysctls{}? Runtime? Isolation "
+        "CPUShares=CpuShares# Memory# NanoCPUs=NanoCpus# CgroupParent BlkioWeight# BlkioWeightDevice[] "
+        "BlkioDeviceReadBps[] BlkioDeviceWriteBps[] BlkioDeviceReadIOps[] BlkioDeviceWriteIOps[] "
+        "CPUPeriod=CpuPeriod# CPUQuota=CpuQuota# CPURealtimePeriod=CpuRealtimePeriod# "
+        "CPURealtimeRuntime=CpuRealtimeRuntime# CpusetCpus CpusetMems Devices[]:device DeviceCgroupRules[] "
+        "DeviceRequests[] MemoryReservation# MemorySwap# MemorySwappiness* OomKillDisable* PidsLimit* "
+        "Ulimits[]:ulimit CPUCount=CpuCount# CPUPercent=CpuPercent# IOMaximumIOps# IOMaximumBandwidth# "
+        "Mounts[]? MaskedPaths[] ReadonlyPaths[] Init*?"
+    ),
     "logconfig": "Type Config{}",
     "restart": "Name MaximumRetryCount#",
     "device": "PathOnHost PathInContainer CgroupPermissions",
     "ulimit": "Name Hard# Soft#",
-    "netsettings": "Bridge SandboxID SandboxKey Ports{}[]:binding HairpinMode! LinkLocalIPv6Address"
-    " LinkLocalIPv6PrefixLen# SecondaryIPAddresses[] SecondaryIPv6Addresses[] EndpointID Gateway"
-    " GlobalIPv6Address GlobalIPv6PrefixLen# IPAddress IPPrefixLen# IPv6Gateway MacAddress Networks{}*:endpoint",
+    "netsettings": (
+        "Bridge SandboxID SandboxKey Ports{}[]:binding HairpinMode! LinkLocalIPv6Address "
+        "LinkLocalIPv6PrefixLen# SecondaryIPAddresses[] SecondaryIPv6Addresses[] EndpointID Gateway "
+        "GlobalIPv6Address GlobalIPv6PrefixLen# IPAddress IPPrefixLen# IPv6Gateway MacAddress "
+        "Networks{}*:endpoint"
+    ),
     "binding": "HostIP=HostIp HostPort",
-    "endpoint": "IPAMConfig*:endpointipam Links[] Aliases[] MacAddress DriverOpts{} GwPriority# NetworkID EndpointID"
-    " Gateway IPAddress IPPrefixLen# IPv6Gateway GlobalIPv6Address GlobalIPv6PrefixLen# DNSNames[]",
+    "endpoint": (
+        "IPAMConfig*:endpointipam Links[] Aliases[] MacAddress DriverOpts{} GwPriority# NetworkID EndpointID "
+        "Gateway IPAddress IPPrefixLen# IPv6Gateway GlobalIPv6Address GlobalIPv6PrefixLen# DNSNames[]"
+    ),
     "endpointipam": "IPv4Address? IPv6Address? LinkLocalIPs[]?",
-    "image": "ID=Id RepoTags[] RepoDigests[] Parent Comment Created? DockerVersion Author Config*:config"
-    " Architecture Variant? Os OsVersion? Size# VirtualSize#? GraphDriver:graph RootFS:rootfs Metadata:imagemeta",
+    "image": (
+        "ID=Id RepoTags[] RepoDigests[] Parent Comment Created? DockerVersion Author Config*:config "
+        "Architecture Variant? Os OsVersion? Size# VirtualSize#? GraphDriver:graph RootFS:rootfs "
+        "Metadata:imagemeta"
+    ),
     "rootfs": "Type? Layers[]?",
     "imagemeta": "LastTagTime@?",
     "volume": "ClusterVolume*? CreatedAt? Driver Labels{} Mountpoint Name Options{} Scope Status{}? UsageData*?",

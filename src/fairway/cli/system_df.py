@@ -23,6 +23,26 @@ _TITLES = {
     "Size": "SIZE",
     "Reclaimable": "RECLAIMABLE",
 }
+_IMAGES = (
+    "table {{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}\t{{.SharedSize}}\t{{.UniqueSize}}"
+    "\t{{.Containers}}"
+)
+_CONTAINERS = (
+    "table {{.ID}}\t{{.Image}}\t{{.Command}}\t{{.LocalVolumes}}\t{{.Size}}\t{{.RunningFor}}\t{{.Status}}"
+    "\t{{.Names}}"
+)
+_CACHE = (
+    "table {{.ID}}\t{{.Type}}\t{{.Size}}\t{{.CreatedSince}}\t{{.LastUsedSince}}\t{{.UsageCount}}\t{{.Shared}}"
+)
+_CACHE_TITLES = {
+    "ID": "CACHE ID",
+    "Type": "CACHE TYPE",
+    "Size": "SIZE",
+    "CreatedSince": "CREATED",
+    "LastUsedSince": "LAST USED",
+    "UsageCount": "USAGE",
+    "Shared": "SHARED",
+}
 _RUNNING = ("running", "paused", "restarting")
 
 
@@ -89,16 +109,19 @@ def _cache(usage: dict[str, Any]) -> Record:
 def _verbose(usage: dict[str, Any]) -> int:
     now = time.time()
     images = [image_ls.rows([image], False, False, now)[0] for image in usage.get("Images") or ()]
-    form = "table {{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.VirtualSize}}\t{{.SharedSize}}\t{{.UniqueSize}}\t{{.Containers}}"
+    form = _IMAGES
     out = "Images space usage:\n\n" + rows_text(form, form, image_ls.TITLES, images)
     # What a container wrote is its own; what it shares with its image is counted there.
     own = [{**container, "SizeRootFs": 0} for container in usage.get("Containers") or ()]
     rows = [container_ls.row(container, False, now) for container in own]
-    form = "table {{.ID}}\t{{.Image}}\t{{.Command}}\t{{.LocalVolumes}}\t{{.Size}}\t{{.RunningFor}}\t{{.Status}}\t{{.Names}}"
+    form = _CONTAINERS
     out += "\nContainers space usage:\n\n" + rows_text(form, form, container_ls.TITLES, rows)
     volumes = [volume.row(found) for found in usage.get("Volumes") or ()]
     form = "table {{.Name}}\t{{.Links}}\t{{.Size}}"
-    sys.stdout.write(out + "\nLocal Volumes space usage:\n\n" + rows_text(form, form, volume.TITLES, volumes))
+    out += "\nLocal Volumes space usage:\n\n" + rows_text(form, form, volume.TITLES, volumes)
+    # Images are not built here, so there is never a cache: its table is Docker's, without rows.
+    out += "\nBuild cache usage: 0B\n\n" + rows_text(_CACHE, _CACHE, _CACHE_TITLES, [])
+    sys.stdout.write(f"{out}\n")
     return OK
 
 

@@ -30,10 +30,10 @@ class Leaf:
 class Group:
     """A management command: its sub-commands by name."""
 
-    __slots__ = ("leaves", "summary")
+    __slots__ = ("about", "leaves", "summary")
 
-    def __init__(self, summary: str, leaves: dict[str, Leaf]) -> None:
-        self.summary, self.leaves = summary, leaves
+    def __init__(self, summary: str, leaves: dict[str, Leaf], about: str = "") -> None:
+        self.summary, self.leaves, self.about = summary, leaves, about or summary
 
     def find(self, name: str) -> Leaf | None:
         """The leaf called ``name``, by its own name or an alias within the group."""
@@ -117,7 +117,12 @@ _COMPLETION = {
 }
 
 GROUPS = {
-    "completion": Group("Generate the autocompletion script for the specified shell", _COMPLETION),
+    "completion": Group(
+        "Generate the autocompletion script for the specified shell",
+        _COMPLETION,
+        "Generate the autocompletion script for fairway for the specified shell.\n"
+        "See each sub-command's help for details on how to use the generated script.",
+    ),
     "container": Group("Manage containers", _CONTAINER),
     "image": Group("Manage images", _IMAGE),
     "network": Group("Manage networks", _NETWORK),

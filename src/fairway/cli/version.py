@@ -13,7 +13,7 @@ from fairway.cli.command import NONE, Command, Invocation
 from fairway.cli.exits import FAILED, OK, TEMPLATE, Exit, describe
 from fairway.cli.output import inspect_format, parse_template, render
 from fairway.cli.table import align
-from fairway.cli.template import Record, Template, TemplateFailed, TemplateSyntax
+from fairway.cli.template import Struct, Template, TemplateFailed, TemplateSyntax
 from fairway.model.errors import Fault
 
 _CLIENT = """\
@@ -44,23 +44,23 @@ Server:{{if .Platform.Name}} {{.Platform.Name}}{{end}}
 {{- end}}{{end}}{{end}}
 """
 _API_VERSION = "1.51"
+_JSON_KEYS = {"APIVersion": "ApiVersion"}
+_GO_NAMES = {"ApiVersion": "APIVersion"}
 _ARCH = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
-def _client() -> Record:
+def _client() -> Struct:
     machine = platform.machine()
-    return Record(
-        "version.clientVersion",
-        {
-            "Version": __version__,
-            "APIVersion": _API_VERSION,
-            "DefaultAPIVersion": _API_VERSION,
-            "PythonVersion": platform.python_version(),
-            "Os": sys.platform,
-            "Arch": _ARCH.get(machine, machine),
-            "Context": "default",
-        },
-    )
+    fields = {
+        "Version": __version__,
+        "APIVersion": _API_VERSION,
+        "DefaultAPIVersion": _API_VERSION,
+        "PythonVersion": platform.python_version(),
+        "Os": sys.platform,
+        "Arch": _ARCH.get(machine, machine),
+        "Context": "default",
+    }
+    return Struct(fields, _JSON_KEYS, type_name="version.clientVersion")
 
 
 def _built(stamp: str) -> str:
@@ -69,21 +69,24 @@ def _built(stamp: str) -> str:
     return time.asctime(time.gmtime(found[0])) if found else stamp
 
 
-def _server(found: dict[str, Any]) -> Record:
+def _server(found: dict[str, Any]) -> Struct:
     """The daemon's answer; without components (a daemon older than 18.03) one is made of the top level."""
-    fields = dict(found)
-    fields["APIVersion"] = found.get("ApiVersion", "")
-    fields.setdefault("Platform", {"Name": ""})
-    if not found.get("Components"):
-        fields["Components"] = [{"Name": "Engine", "Version": found.get("Version", ""), "Details": found}]
-    for component in fields["Components"]:
+    components = found.get("Components") or [
+        {"Name": "Engine", "Version": found.get("Version", ""), "Details": found}
+    ]
+    for component in components:
         details = component.get("Details") or {}
         if "BuildTime" in details:
             component["Details"] = details | {"BuildTime": _built(details["BuildTime"])}
-    return Record("*types.Version", fields)
+    fields = {_GO_NAMES.get(key, key): value for key, value in found.items()}
+    fields |= {
+        "Platform": Struct(found.get("Platform") or {"Name": ""}),
+        "Components": [Struct(component) for component in components],
+    }
+    return Struct(fields, _JSON_KEYS, type_name="*types.Version")
 
 
-def _formatted(given: Invocation, template: Template, data: Record) -> None:
+def _formatted(given: Invocation, template: Template, data: Struct) -> None:
     """Docker ends the line even when the template failed."""
     try:
         given.line(template.render(data))
@@ -95,19 +98,19 @@ def _formatted(given: Invocation, template: Template, data: Record) -> None:
 def _version(given: Invocation) -> int:
     form = given.options.text("format")
     try:
-        template = parse_template("{{json .}}" if form == "json" else form)
-    except Exit as error:
-        raise Exit(
-            TEMPLATE, error.text.replace("failed to parse template", "template parsing error")
-        ) from error
+        template = Template("{{json .}}" if form == "json" else form, name="version")
+    except TemplateSyntax as error:
+        raise Exit(TEMPLATE, f"template parsing error: {error}") from error
     fault: Fault | None = None
-    server: Record | None = None
+    server: Struct | None = None
     try:
         server = _server(given.client.get("/version"))
     except Fault as error:
         fault = error
     if form:
-        _formatted(given, template, Record("version.versionInfo", {"Client": _client(), "Server": server}))
+        _formatted(
+            given, template, Struct({"Client": _client(), "Server": server}, type_name="version.versionInfo")
+        )
     else:
         text = render(parse_template(_CLIENT), _client())
         text += render(parse_template(_SERVER), server) if server else ""

@@ -63,6 +63,11 @@ _FIELDS = {
 """Fields of ``Config`` whose name is not the flag's."""
 
 
+def field_of(flag: Flag) -> str:
+    """The field of ``Config`` that holds a supported option."""
+    return _FIELDS.get(flag.name, flag.name.replace("-", "_"))
+
+
 def read(words: Sequence[str]) -> Config:
     """From the command line, and the file that it names or the default one if that exists.
 
@@ -144,10 +149,11 @@ def _pool_from_file(value: Any) -> AddressPool:
 
 
 def _check_conflicts(given: Mapping[str, Sequence[str]], values: Mapping[str, Any]) -> None:
+    both = [BY_NAME[name] for name in sorted(set(given) & set(values))]
     conflicts = [
-        f"{BY_NAME[name].file_key}: (from flag: {_go(BY_NAME[name], texts)}, from file: {_go_value(values[name])})"
-        for name, texts in sorted(given.items())
-        if name in values
+        f"{flag.file_key}: (from flag: {_go(flag, given[flag.name])}, "
+        f"from file: {_go_value(values[flag.name])})"
+        for flag in both
     ]
     if conflicts:
         raise InvalidParameter(
@@ -210,7 +216,7 @@ def _build(values: Mapping[str, Any]) -> Config:
         f"--{name}: {BY_NAME[name].help}" for name in sorted(values) if BY_NAME[name].standing == "noted"
     )
     fields = {
-        _FIELDS.get(name, name.replace("-", "_")): value
+        field_of(BY_NAME[name]): value
         for name, value in values.items()
         if BY_NAME[name].standing == "supported"
     }
@@ -250,8 +256,8 @@ def _check_tls(config: Config) -> None:
             raise InvalidParameter(f"Invalid bind address format: {host}")
         if scheme == "tcp" and not config.tlsverify and not _loopback(rest):
             raise InvalidParameter(
-                f"{host}: anybody who reaches this address would be root on this host: use a loopback address "
-                "or --tlsverify"
+                f"{host}: anybody who reaches this address would be root on this host: "
+                "use a loopback address or --tlsverify"
             )
 
 

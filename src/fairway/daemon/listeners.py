@@ -131,7 +131,7 @@ def _tcp(address: str, tls: ssl.SSLContext | None) -> Listener:
 
 
 def tls_context(config: Config) -> ssl.SSLContext | None:
-    """None without TLS; with ``--tlsverify`` clients need a certificate of the CA. Raises InvalidParameter."""
+    """None without TLS; ``--tlsverify`` asks clients for a certificate. Raises InvalidParameter."""
     if not (config.tls or config.tlsverify):
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -44,7 +44,9 @@ async def run(config: Config, words: Sequence[str], assemble: Assemble) -> None:
             _log.info("option without effect", option=note)
         async with assemble(config) as engine, serving(engine, opened, config):
             notify("READY=1", os.environ)
-            _log.info("Daemon has completed initialization", version=__version__, hosts=list(config.hosts))
+            _log.info(
+                "Daemon has completed initialization", version=__version__, hosts=" ".join(config.hosts)
+            )
             await stopping.wait()
             notify("STOPPING=1", os.environ)
             _log.info("Processing signal: stopping")

@@ -14,6 +14,7 @@ import os
 import socket
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import cast
 
 from fairway.dns import launch, messages
 from fairway.dns.launch import Location
@@ -129,8 +130,8 @@ class _Connection(asyncio.Protocol):
         self._buffer = bytearray()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # A cast, as uvloop's transports do not derive from asyncio's.
+        self._transport = cast(asyncio.Transport, transport)
         self.alive = True
 
     def data_received(self, data: bytes) -> None:

@@ -127,11 +127,12 @@ class Containers:
             )
 
     def _endpoints(self, request: ContainerRequest, container_id: str) -> list[Endpoint]:
-        """The attachments that the container is created with; networks that do not exist yet are looked
-        for again at start, as in Docker."""
+        """The attachments that the container is created with.
+
+        A network or a peer container that does not exist yet is looked for again at start, as in Docker.
+        """
         mode, result = request.host.network_mode, []
         if mode.startswith("container:"):
-            self._core.state.container(mode.removeprefix("container:"))
             if request.endpoints:
                 raise InvalidParameter(
                     "conflicting options: cannot attach both user-defined and non-user-defined network-modes"

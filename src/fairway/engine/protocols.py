@@ -38,6 +38,9 @@ class Kernel(Protocol):
     async def interfaces(self) -> Mapping[str, bool]:
         """All interface names of the host namespace, each with whether it is ours."""
 
+    async def port_free(self, protocol: str, address: str, port: int) -> bool:
+        """Whether no process of the host listens on the IPv4 address (``0.0.0.0``: any) and port."""
+
     async def sysctl(self, namespace: str, key: str) -> str:
         """Value of a sysctl (slash-separated key), stripped. Raises NotFound."""
 

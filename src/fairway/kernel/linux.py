@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from fairway.kernel import dump, features, schedule, sysctls
+from fairway.kernel import dump, features, listeners, schedule, sysctls
 from fairway.kernel.executor import Executor
 from fairway.kernel.features import Missing
 from fairway.kernel.links import alias_of
@@ -60,7 +60,7 @@ class LinuxKernel:
         self._worker = ThreadPoolExecutor(1, "kernel-worker")
         try:
             self._executor = self._worker.submit(
-                lambda: Executor(alias=self._alias, ruleset=ruleset, home=host_namespace, holder=listeners)
+                lambda: Executor(alias=self._alias, ruleset=ruleset, home=host_namespace, holder=holder)
             ).result()
         except OSError as error:
             self._worker.shutdown()
@@ -89,6 +89,10 @@ class LinuxKernel:
     async def interfaces(self) -> Mapping[str, bool]:
         """All interface names of the host, each with whether it is ours."""
         return await self._run(self._interfaces)
+
+    async def port_free(self, protocol: str, address: str, port: int) -> bool:
+        """Whether the host could listen there itself; an address that it does not have counts as free."""
+        return await self._run(lambda: listeners.port_free(protocol, address, port))
 
     async def sysctl(self, namespace: str, key: str) -> str:
         """Value of a sysctl, stripped. Raises NotFound."""

@@ -28,7 +28,8 @@ RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
 RTM_GETNSID = 90
 
 IFF_UP = 1
-IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER, IFLA_LINKINFO = 1, 3, 4, 5, 10, 18
+IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER = 1, 3, 4, 5, 10
+IFLA_TXQLEN, IFLA_LINKINFO = 13, 18
 IFLA_IFALIAS, IFLA_GROUP, IFLA_NET_NS_FD, IFLA_EXT_MASK, IFLA_LINK_NETNSID = 20, 27, 28, 29, 37
 IFLA_INFO_KIND, IFLA_INFO_DATA = 1, 2
 IFLA_BR_FORWARD_DELAY, IFLA_BR_STP_STATE = 1, 5
@@ -116,7 +117,8 @@ def new_bridge(name: str, mac: Mac, group: int) -> Message:
     """
     data = nested(IFLA_INFO_DATA, u32(IFLA_BR_FORWARD_DELAY, 0), u32(IFLA_BR_STP_STATE, 0))
     info = nested(IFLA_LINKINFO, text(IFLA_INFO_KIND, "bridge"), data)
-    body = text(IFLA_IFNAME, name) + attribute(IFLA_ADDRESS, _mac(mac)) + u32(IFLA_GROUP, group) + info
+    body = text(IFLA_IFNAME, name) + attribute(IFLA_ADDRESS, _mac(mac)) + u32(IFLA_GROUP, group)
+    body += u32(IFLA_TXQLEN, 0) + info
     return _link(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, body, up=True)
 
 
@@ -136,11 +138,11 @@ def new_veth(
     The far end cannot be brought up here: the kernel opens it before it knows its peer (ENOTCONN).
     """
     far = _IFINFO.pack(0, 0, 0, 0, 0) + text(IFLA_IFNAME, peer) + attribute(IFLA_ADDRESS, _mac(peer_mac))
-    far += u32(IFLA_MTU, mtu) + u32(IFLA_NET_NS_FD, namespace)
+    far += u32(IFLA_MTU, mtu) + u32(IFLA_TXQLEN, 0) + u32(IFLA_NET_NS_FD, namespace)
     data = nested(IFLA_INFO_DATA, attribute(VETH_INFO_PEER | 0x8000, far))
     info = nested(IFLA_LINKINFO, text(IFLA_INFO_KIND, "veth"), data)
     near = text(IFLA_IFNAME, name) + attribute(IFLA_ADDRESS, _mac(mac)) + u32(IFLA_MTU, mtu)
-    near += u32(IFLA_MASTER, master) + u32(IFLA_GROUP, group)
+    near += u32(IFLA_TXQLEN, 0) + u32(IFLA_MASTER, master) + u32(IFLA_GROUP, group)
     return _link(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, near + info, up=True)
 
 

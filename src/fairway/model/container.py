@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from fairway.model.network import PortMapping
+
 _WORDS = {
     "oom": "Oom",
     "io": "IO",
@@ -259,6 +261,8 @@ class Container(msgspec.Struct, frozen=True, kw_only=True):
     host: HostConfig
     state: State = State()
     mounts: tuple[MountPoint, ...] = ()
+    ports: tuple[PortMapping, ...] = ()
+    """What is published while it runs."""
     sandbox: str = ""
     """Sandbox id, empty when the container has none of its own (host, container:, never started)."""
 

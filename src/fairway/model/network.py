@@ -4,9 +4,13 @@ A *network* is a set of endpoints that reach one another directly. An *endpoint*
 network. A *sandbox* is a network namespace: the whole network stack of a container.
 """
 
+from typing import Literal
+
 import msgspec
 
 from fairway.model.address import Address, Cidr, Mac
+
+ANY_ADDRESS = Address("0.0.0.0")
 
 
 class Pool(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,6 +94,16 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """Name inside the sandbox, e.g. ``eth0``; empty on drivers without interfaces."""
     host_interface: str = ""
     """Name of the veth end on the host."""
+
+
+class PortMapping(msgspec.Struct, frozen=True, kw_only=True):
+    """One published port: what comes to the host side goes to the container's port."""
+
+    protocol: Literal["tcp", "udp", "sctp"] = "tcp"
+    container_port: int
+    host_address: Address = ANY_ADDRESS
+    """``0.0.0.0`` for every address of the host."""
+    host_port: int
 
 
 class Sandbox(msgspec.Struct, frozen=True, kw_only=True):

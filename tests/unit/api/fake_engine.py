@@ -274,6 +274,9 @@ async def _chunks(*parts: bytes) -> AsyncIterator[bytes]:
 
 
 class FakeExecs:
+    def check(self, id_: str) -> None:
+        self.find(id_)
+
     def __init__(self) -> None:
         self.items: dict[str, Exec] = {}
         self.streams = FakeStreams()

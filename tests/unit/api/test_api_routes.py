@@ -14,7 +14,7 @@ from fairway.model.container import Config, Exit, State
 from fairway.model.errors import NotFound, System
 from fairway.model.event import Event
 from fairway.model.process import LogLine
-from unit.api.fake_engine import CONTAINER_ID, IMAGE_ID, FakeEngine, container
+from unit.api.fake_engine import CONTAINER_ID, IMAGE_ID, FakeEngine, FakeStreams, container
 
 DOCUMENTED = """
     GET /containers/json
@@ -325,6 +325,16 @@ async def test_logs(http: aiohttp.ClientSession, engine: FakeEngine) -> None:
         assert body == b"\x01\0\0\0\0\0\0\x21" + b"1970-01-01T00:00:00.000000001Z a\n"
     refused = await get(http, "/containers/web/logs", 400)
     assert refused["message"] == "Bad parameters: you must choose at least one stream"
+
+
+async def test_attach_over_a_websocket(http: aiohttp.ClientSession, engine: FakeEngine) -> None:
+    engine.containers.items = [container(config=Config(open_stdin=True))]
+    streams = engine.containers.streams = FakeStreams(echo=True)
+    async with http.ws_connect("/containers/web/attach/ws?stdin=1&stdout=1&stream=1") as socket:
+        await socket.send_str("typed")
+        assert await socket.receive_bytes(timeout=5) == b"typed"
+        await socket.close()
+    await asyncio.wait_for(streams.closed.wait(), 5)
 
 
 async def test_changes_export_top(http: aiohttp.ClientSession) -> None:

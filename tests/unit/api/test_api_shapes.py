@@ -101,6 +101,7 @@ def test_nulls_where_docker_has_nulls() -> None:
     assert shape["HostConfig"]["Binds"] is None
     assert msgspec.json.encode(shape["HostConfig"]["Dns"]) == b"[]"
     assert shape["HostConfig"]["MemorySwappiness"] is None
+    assert shape["HostConfig"]["LogConfig"] == {"Type": "json-file", "Config": {}}
     assert shape["Config"]["Volumes"] is None
     assert shape["Config"]["Entrypoint"] is None
     assert shape["Config"]["Labels"] == {}
@@ -194,6 +195,11 @@ def test_network() -> None:
         "IPv4Address": "172.17.0.2/16",
         "IPv6Address": "",
     }
+
+
+def test_a_network_without_addresses() -> None:
+    none = msgspec.structs.replace(BRIDGE, name="none", driver="null", pools=())
+    assert shapes.network(none)["IPAM"]["Config"] is None
 
 
 def test_images_over_versions() -> None:

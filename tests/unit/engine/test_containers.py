@@ -208,8 +208,9 @@ async def test_refusals(
 
 
 async def test_unknown_references(world: World) -> None:
+    await create(world, "joiner", network_mode="container:nosuch")
     with pytest.raises(NotFound, match="No such container: nosuch"):
-        await create(world, network_mode="container:nosuch")
+        await world.engine.containers.start("joiner")
     with pytest.raises(NotFound, match="No such image: nosuch"):
         await create(world, config=Config(image="nosuch"))
     await create(world, "late", network_mode="later")

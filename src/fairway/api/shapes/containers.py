@@ -116,6 +116,7 @@ def config(given: Config) -> Json:
 def host_config(given: HostConfig) -> Json:
     """``HostConfig``: what this engine knows, and constants for the rest of Docker's fields."""
     shape: Json = {**msgspec.to_builtins(given), **_HOST_WINDOWS_AND_BLKIO}
+    shape["LogConfig"]["Type"] = given.log_config.type or "json-file"  # docker-py reads output by it
     for name in _HOST_OMIT:
         if not shape[name] and shape[name] is not False:
             del shape[name]

@@ -27,7 +27,7 @@ def network(net: Network, attached: Iterable[tuple[Container, Endpoint]] = ()) -
         "IPAM": {
             "Driver": net.ipam_driver,
             "Options": net.ipam_options,
-            "Config": [_pool(pool) for pool in net.pools],
+            "Config": [_pool(pool) for pool in net.pools] or None,
         },
         "Internal": net.internal,
         "Attachable": net.attachable,

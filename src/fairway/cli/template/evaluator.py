@@ -163,6 +163,8 @@ class _Run:
             return self._path(first, dot, rest, final)
         if rest or final is not _ABSENT:
             raise self._fail(first, f"can't give argument to non-function {first.text}")
+        if first.text == "nil":
+            raise self._fail(first, "nil is not a command")
         return first.value
 
     def _call(self, node: Function, rest: list[Operand], dot: Any, final: Any, text: str) -> Any:

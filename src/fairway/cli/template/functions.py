@@ -89,7 +89,8 @@ def _less(first: Any, second: Any) -> Any:
 
 def _print(*values: Any) -> str:
     """fmt.Sprint: a blank between two operands when neither is a string."""
-    text, before = "", ""
+    text = ""
+    before: Any = ""
     for number, value in enumerate(values):
         if number and not isinstance(value, str) and not isinstance(before, str):
             text += " "

@@ -98,7 +98,7 @@ def _action(source: str, opened: int, pos: int, tokens: list[Token]) -> int:
 
 
 def _close(source: str, pos: int) -> int:
-    """The offset behind the closing delimiter at ``pos``, behind trimmed blanks, too; 0: no delimiter here."""
+    """The offset behind the closing delimiter at ``pos`` and trimmed blanks; 0: no delimiter here."""
     if source.startswith("}}", pos):
         return pos + 2
     if source[pos : pos + 1] in set(_BLANK) and source.startswith("-}}", pos + 1):
@@ -129,7 +129,7 @@ def _refusal(source: str, pos: int) -> str:
         return "unterminated character constant"
     if char == ":":
         return "expected :="
-    # Go's lexer lets any printable ASCII character through and its parser refuses it; the rest it refuses itself.
+    # Go's lexer lets printable ASCII characters through for its parser to refuse; the rest it refuses itself.
     if char in "})]{[":
         return f"bad character U+{ord(char):04X} '{char}'"
     if char.isascii() and char.isprintable():

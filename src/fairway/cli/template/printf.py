@@ -17,7 +17,7 @@ _NUMBER_VERBS = {"d": "d", "x": "x", "X": "X", "o": "o", "b": "b"}
 
 
 def format_values(form: str, values: Sequence[Any]) -> str:
-    """``form`` with its verbs replaced; missing and superfluous operands are reported in the text, as Go does."""
+    """``form`` with its verbs replaced; missing and superfluous operands are reported in the text."""
     rest = list(values)
     text = _VERB.sub(lambda found: _replace(found, rest), form)
     if rest:

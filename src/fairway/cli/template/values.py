@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 
@@ -49,13 +50,21 @@ class Time(str):
 class Struct:
     """A decoded Go struct: values by field name, in declaration order.
 
-    ``json_keys`` names the fields as JSON does where that differs; ``{{json .}}`` writes with those.
+    ``json_keys`` names the fields as JSON does where that differs, ``omitted`` those that it
+    leaves out when empty. ``type_name`` is what Go's error texts call the type.
     """
 
-    __slots__ = ("fields", "json_keys", "omitted")
+    __slots__ = ("fields", "json_keys", "omitted", "type_name")
 
-    def __init__(self, fields: dict[str, Any], json_keys: Mapping[str, str], omitted: frozenset[str]) -> None:
+    def __init__(
+        self,
+        fields: dict[str, Any],
+        json_keys: Mapping[str, str] = MappingProxyType({}),
+        omitted: frozenset[str] = frozenset(),
+        type_name: str = "struct",
+    ) -> None:
         self.fields, self.json_keys, self.omitted = fields, json_keys, omitted
+        self.type_name = type_name
 
 
 class Record:
@@ -87,7 +96,7 @@ def truth(value: Any) -> bool:
 
 def type_name(value: Any) -> str:
     """The type as Go's error texts name it."""
-    if isinstance(value, Record):
+    if isinstance(value, Record | Struct):
         return value.type_name
     for kind, name in (
         (bool, "bool"),
@@ -99,11 +108,11 @@ def type_name(value: Any) -> str:
     ):
         if isinstance(value, kind):
             return name
-    return "struct" if isinstance(value, Struct) else "interface {}"
+    return "interface {}"
 
 
 def show(value: Any, nested: bool = False) -> str:
-    """``value`` as fmt's ``%v`` prints it. An absent value is ``<no value>`` alone, ``<nil>`` inside another."""
+    """``value`` as fmt's ``%v`` prints it. Absent: ``<no value>`` alone, ``<nil>`` inside another."""
     if value is None:
         return "<nil>" if nested else "<no value>"
     if isinstance(value, Nil):
