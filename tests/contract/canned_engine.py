@@ -1,7 +1,8 @@
-"""An Engine API on a unix socket that answers from a table: the same JSON for the stock ``docker`` and for ours.
+"""An Engine API on a unix socket that answers from a table: the same JSON for stock ``docker`` and for ours.
 
-A route is ``(method, path without version) → answer``; an answer is JSON data, ``Raw`` bytes, an ``Error``, or a
-function of the request. Every request is recorded, so that bodies can be compared as well as output.
+A route is ``(method, path without version) → answer``; an answer is JSON data, ``Raw`` bytes, an ``Error``, or
+a function of the request. A path ``/containers/*/json`` answers for every name that has no route of its own.
+Every request is recorded, so that bodies can be compared as well as output.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import socket
 import socketserver
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -32,10 +34,23 @@ class Request:
 
 
 class Raw:
-    """A body sent as it is; ``stream`` is sent after a 101 instead, and the connection then closed."""
+    """A body sent as it is."""
 
-    def __init__(self, body: bytes = b"", kind: str = "text/plain", stream: bytes | None = None) -> None:
-        self.body, self.kind, self.stream = body, kind, stream
+    def __init__(self, body: bytes = b"", kind: str = "text/plain") -> None:
+        self.body, self.kind = body, kind
+
+
+class Upgrade:
+    """A 101; then ``talk`` has the connection: by default it sends ``output`` and reads to the end."""
+
+    def __init__(self, output: bytes = b"", talk: Callable[[socket.socket], None] | None = None) -> None:
+        self.output, self.talk = output, talk or self._send
+
+    def _send(self, connection: socket.socket) -> None:
+        connection.sendall(self.output)
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(4096):
+            continue
 
 
 class Error:
@@ -46,6 +61,10 @@ class Error:
 
 
 Answer = Any
+_SWITCH = (
+    b"HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.raw-stream\r\n"
+    b"Connection: Upgrade\r\nUpgrade: tcp\r\n\r\n"
+)
 Routes = dict[tuple[str, str], Answer]
 
 
@@ -59,8 +78,10 @@ class CannedEngine:
 
         class Handler(socketserver.StreamRequestHandler):
             def handle(self) -> None:
-                while engine._serve(self):
-                    continue
+                # A client that has what it wants may leave before the answer's end.
+                with suppress(BrokenPipeError, ConnectionResetError):
+                    while engine._serve(self):
+                        continue
 
         class Server(socketserver.ThreadingUnixStreamServer):
             daemon_threads = True
@@ -90,8 +111,10 @@ class CannedEngine:
         answer = self._answer(request)
         if callable(answer):
             answer = answer(request)
-        if isinstance(answer, Raw) and answer.stream is not None:
-            return _upgrade(handler, answer.stream)
+        if isinstance(answer, Upgrade):
+            handler.wfile.write(_SWITCH)
+            answer.talk(handler.connection)
+            return False
         status, kind, body = _encode(answer)
         head = f"HTTP/1.1 {status} X\r\nApi-Version: 1.51\r\nOstype: linux\r\nContent-Type: {kind}\r\n"
         closing = request.headers.get("connection") == "close"
@@ -109,10 +132,7 @@ class CannedEngine:
 
 
 def _read(handler: socketserver.StreamRequestHandler) -> Request | None:
-    try:
-        line = handler.rfile.readline().decode()
-    except ConnectionResetError:
-        return None
+    line = handler.rfile.readline().decode()
     if not line.strip():
         return None
     method, target, _ = line.split()
@@ -139,16 +159,3 @@ def _encode(answer: Answer) -> tuple[int, str, bytes]:
     if answer is None:
         return 204, "application/json", b""
     return 200, "application/json", json.dumps(answer).encode() + b"\n"
-
-
-def _upgrade(handler: socketserver.StreamRequestHandler, stream: bytes) -> bool:
-    head = b"HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.raw-stream\r\n"
-    handler.wfile.write(head + b"Connection: Upgrade\r\nUpgrade: tcp\r\n\r\n" + stream)
-    handler.wfile.flush()
-    handler.connection.shutdown(socket.SHUT_WR)
-    while handler.rfile.read(1):
-        continue
-    return False
-
-
-Route = Callable[[Request], Answer]

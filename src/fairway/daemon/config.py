@@ -20,7 +20,7 @@ from fairway.model.errors import InvalidParameter
 from fairway.model.system import AddressPool
 
 DEFAULT_FILE = "/etc/fairway/daemon.json"
-DEFAULT_HOST = "unix:///run/fairway.sock"
+DEFAULT_HOST = "unix:///run/fairway/fairway.sock"
 LEVELS = ("debug", "info", "warn", "error", "fatal")
 
 

@@ -46,7 +46,7 @@ def open_all(config: Config, environment: Mapping[str, str]) -> list[Listener]:
         for host in config.hosts:
             scheme, _, rest = host.partition("://")
             if scheme == "unix":
-                listeners.append(_unix(Path(rest or "/run/fairway.sock"), config.group))
+                listeners.append(_unix(Path(rest or "/run/fairway/fairway.sock"), config.group))
             elif scheme == "tcp":
                 listeners.append(_tcp(rest, tls_context(config)))
             else:

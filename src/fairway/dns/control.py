@@ -182,9 +182,12 @@ class SocketHandover:
         """Have the resolver serve the sandbox on these, replacing those it had.
 
         ``udp`` is bound and ``tcp`` listens, both inside the sandbox. The resolver has its own descriptors
-        afterwards; the caller closes these. The resolver's keep the namespace alive until ``close``.
+        afterwards, and these are closed; after an exception they are still the caller's. The resolver's keep
+        the namespace alive until ``close``.
         """
         self._ask(messages.Open(sandbox), udp, tcp)
+        udp.close()
+        tcp.close()
 
     def close(self, sandbox: str) -> None:
         """Have the sandbox's sockets closed; no error if there are none."""

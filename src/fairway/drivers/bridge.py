@@ -40,6 +40,8 @@ class BridgeDriver:
             if pool.gateway and (network.ipv6 if family(pool.gateway) == 6 else network.ipv4)
         ]
         facts += forwarding(network)
+        if network.ipv4:  # so that published ports answer on 127.0.0.1, see firewall/ruleset.py
+            facts.append(Sysctl(HOST, f"net/ipv4/conf/{name}/route_localnet", "1"))
         facts += elements(name, icc=settings.icc, internal=network.internal, masquerade=settings.masquerade)
         return tuple(facts)
 

@@ -1,4 +1,4 @@
-"""Which endpoint provides a sandbox's default route, per family.
+"""What leads out of a sandbox and into it: default routes, and published ports.
 
 Docker's rule (networking guide, "gw-priority"): the highest priority wins, then the network name that sorts
 first; internal networks and networks without a gateway never do.
@@ -6,9 +6,10 @@ first; internal networks and networks without a gateway never do.
 
 from collections.abc import Iterable
 
-from fairway.model.address import Cidr, Family, family
-from fairway.model.network import Endpoint, Network
-from fairway.plan import Route
+from fairway.firewall.publish import published
+from fairway.model.address import Cidr, Family, family, host
+from fairway.model.network import Endpoint, Network, PortMapping
+from fairway.plan import Fact, Route
 
 
 def gateway_endpoint(
@@ -36,3 +37,19 @@ def default_routes(attachments: Iterable[tuple[Network, Endpoint]], sandbox: str
             gateway = next(g for g in chosen[1].gateways if family(g) == kind)
             routes.append(Route(sandbox, anywhere, gateway, chosen[1].interface))
     return tuple(routes)
+
+
+def outward(
+    attachments: Iterable[tuple[Network, Endpoint]], ports: Iterable[PortMapping], sandbox: str
+) -> tuple[Fact, ...]:
+    """Default routes, and published ports that lead to the endpoint of the IPv4 default route.
+
+    Both follow from the same choice, so that answers leave the way the questions came.
+    """
+    pairs = list(attachments)
+    chosen = gateway_endpoint(pairs, 4)
+    routes: tuple[Fact, ...] = default_routes(pairs, sandbox)
+    if chosen is None:
+        return routes
+    address = next(host(a) for a in chosen[1].addresses if family(a) == 4)
+    return (*routes, *published(ports, address))

@@ -51,7 +51,10 @@ def check(request: ContainerRequest) -> list[str]:
     _check_config(request.config)
     _check_network_mode(request)
     _check_host(request.host)
-    return _check_resources(request.host)
+    warnings = _check_resources(request.host)
+    if request.host.network_mode == "host" and request.host.port_bindings:
+        warnings.append("Published ports are discarded when using host network mode")
+    return warnings
 
 
 def _check_config(config: Config) -> None:
@@ -116,18 +119,11 @@ def _check_network_mode(request: ContainerRequest) -> None:
         raise InvalidParameter(
             "conflicting options: cannot attach both user-defined and non-user-defined network-modes"
         )
-    if mode not in ("host", "none") and not mode.startswith("container:"):
-        published = [p for p, bindings in host.port_bindings.items() if bindings]
-        if published or (host.publish_all_ports and config.exposed_ports):
-            raise Unsupported(
-                "publishing ports is not supported by this version of Fairway: containers are reachable from "
-                "this host and from their networks by address and by name"
-            )
-        if mode == "bridge" and host.links:
-            raise Unsupported(
-                "links on the default bridge are not supported by this version of Fairway: put both "
-                "containers on a user-defined network, where names resolve without links"
-            )
+    if mode == "bridge" and host.links:
+        raise Unsupported(
+            "links on the default bridge are not supported by this version of Fairway: put both "
+            "containers on a user-defined network, where names resolve without links"
+        )
 
 
 def _check_host(host: HostConfig) -> None:

@@ -9,14 +9,14 @@ import msgspec
 from fairway.drivers import find
 from fairway.drivers.bridge import endpoint_mac
 from fairway.drivers.options import interface_name
-from fairway.drivers.routes import default_routes
+from fairway.drivers.routes import outward
 from fairway.engine.core import Core
 from fairway.engine.names import resolves
 from fairway.model.address import Address, Cidr, Family, contains, family, host
 from fairway.model.container import Container
 from fairway.model.errors import Fault, InvalidParameter
 from fairway.model.network import Endpoint, EndpointRequest, Network, Sandbox
-from fairway.plan import Fact, Namespace, Resolver, Route
+from fairway.plan import Fact, Namespace, Resolver
 
 INTERFACE_OPTION = "com.docker.network.endpoint.ifname"
 
@@ -105,10 +105,10 @@ class Attachments:
         """What shall hold for one endpoint in the sandbox."""
         return find(network.driver).endpoint(network, endpoint, sandbox.key)
 
-    def routes(self, container: Container, sandbox: Sandbox) -> tuple[Route, ...]:
-        """The default routes that the sandbox shall have, with its current endpoints."""
+    def outward(self, container: Container, sandbox: Sandbox) -> tuple[Fact, ...]:
+        """What follows from which endpoint leads outside: default routes, and where published ports lead."""
         active = [(n, e) for n, e in self._core.state.attachments(container.id) if e.id]
-        return default_routes(active, sandbox.key)
+        return outward(active, container.ports, sandbox.key)
 
     def sandbox_facts(self, container: Container, sandbox: Sandbox) -> tuple[Fact, ...]:
         """Everything that shall hold for a running container's sandbox, in order."""
@@ -116,7 +116,7 @@ class Attachments:
         attachments = [(n, e) for n, e in self._core.state.attachments(container.id) if e.id]
         for network, endpoint in sorted(attachments, key=lambda pair: pair[1].interface):
             facts += self.facts(network, endpoint, sandbox)
-        facts += self.routes(container, sandbox)
+        facts += self.outward(container, sandbox)
         if any(resolves(n) for n, _ in attachments):
             facts.append(Resolver(sandbox.id, sandbox.key))
         return tuple(facts)

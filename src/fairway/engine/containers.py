@@ -12,6 +12,7 @@ from fairway.engine.core import Core
 from fairway.engine.lifecycle import Lifecycle, parse_signal
 from fairway.engine.merge import environment, image_config, merge
 from fairway.engine.mounts import Wanted, resolve, settled
+from fairway.engine.ports import requested
 from fairway.engine.volumes import Volumes
 from fairway.engine.waiters import Waiters
 from fairway.model.container import Config, Container, ContainerPaths, Exit, Health, MountPoint, State, Volume
@@ -104,6 +105,7 @@ class Containers:
             host=request.host,
             mounts=settled(wanted, {m.name: "" for m in wanted}),
         )
+        requested(container)  # raises for ports that no host could publish
         # The name is taken from here on: everything after may fail and then gives it back.
         core.state.place(container)
         made: list[Volume] = []
@@ -218,6 +220,9 @@ class Containers:
                 await core.runtime.resume(container.id)
             await core.runtime.kill(container.id, number)
             core.events.container(container, "kill", signal=str(number))
+        if number == signals.SIGKILL:
+            await exited
+            return
         if timeout is None:
             timeout = container.config.stop_timeout
         seconds = STOP_TIMEOUT if timeout is None else timeout

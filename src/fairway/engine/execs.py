@@ -5,8 +5,8 @@ import asyncio
 import msgspec
 
 from fairway.engine.core import Core
-from fairway.model.container import Container
 from fairway.engine.lifecycle import exit_code_of_failure
+from fairway.model.container import Container
 from fairway.model.errors import Conflict, Fault, InvalidParameter, NotFound
 from fairway.model.process import Exec, ExecProcess, ExecRequest
 

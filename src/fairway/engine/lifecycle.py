@@ -22,6 +22,7 @@ from fairway.engine.health import HealthMonitor
 from fairway.engine.names import hosts_lines
 from fairway.engine.naming import Naming
 from fairway.engine.networks import Networks
+from fairway.engine.ports import Ports
 from fairway.engine.state import Stored
 from fairway.engine.streams import PendingStreams
 from fairway.engine.waiters import Waiters
@@ -52,6 +53,7 @@ class Lifecycle:
         self._tasks: dict[str, set[asyncio.Task[None]]] = {}
         self._overlays: dict[str, Overlay] = {}
         self.health = HealthMonitor(core)
+        self.ports = Ports(core)
         self.auto_remove: Callable[[Container], Awaitable[None]] | None = None
 
     # Starting.
@@ -133,9 +135,11 @@ class Lifecycle:
                 new = self._attachments.reserve(network, container, endpoint)
                 reserved.append(new)
                 core.state.place(new)
+            container = msgspec.structs.replace(container, ports=await self.ports.choose(container))
             things: list[Stored] = [container, *reserved, *([sandbox] if sandbox else [])]
             await core.state.commit(*things, begin=container)
         except BaseException:
+            self.ports.release(container.ports)
             for endpoint in reserved:
                 core.state.place(self._attachments.release(endpoint))
             raise
@@ -257,7 +261,7 @@ class Lifecycle:
         state = msgspec.structs.replace(current.state, exit_code=code, error=fault.message)
         if state.status != "created":
             state = msgspec.structs.replace(state, status="exited", pid=0)
-        failed = msgspec.structs.replace(current, state=state, sandbox="")
+        failed = msgspec.structs.replace(current, state=state, sandbox="", ports=())
         await self._core.state.commit(failed, end=failed)
         self._waiters.exited(container.id, Exit(code=code, finished=self._core.clock.now()))
 
@@ -294,11 +298,13 @@ class Lifecycle:
             restart_count=old.restart_count + (restart is not None),
             stopped_by_user=old.stopped_by_user,
         )
-        container = msgspec.structs.replace(container, state=state, sandbox="")
+        ports = container.ports
+        container = msgspec.structs.replace(container, state=state, sandbox="", ports=())
         idle = [msgspec.structs.replace(e, id="", addresses=(), previous=e.addresses) for _, e in attachments]
         await core.state.commit(container, *idle, delete=[sandbox] if sandbox else [])
         for fault in await core.kernel.withdraw(withdraw(facts)):
             core.log.warning("after a container's exit", container=container.name, error=fault.message)
+        self.ports.release(ports)
         for _, endpoint in attachments:
             core.state.place(self._attachments.release(endpoint))
         if sandbox:
@@ -362,6 +368,7 @@ class Lifecycle:
         core = self._core
         sandbox = core.state.sandboxes.get(container.sandbox)
         attachments = [(n, e) for n, e in core.state.attachments(container.id) if e.id]
+        self.ports.release(container.ports)
         idle = [self._attachments.release(e) for _, e in attachments]
         await core.state.commit(*idle, delete=[sandbox] if sandbox else [])
         if sandbox:

@@ -305,7 +305,7 @@ class Networks:
 
     async def _join(self, network: Network, container: Container, endpoint: Endpoint) -> None:
         core, sandbox = self._core, self._core.state.sandboxes[container.sandbox]
-        had_resolver, routes = self._resolves(container), self._attachments.routes(container, sandbox)
+        had_resolver, outward = self._resolves(container), self._attachments.outward(container, sandbox)
         endpoint = self._attachments.reserve(network, container, endpoint)
         try:
             await core.state.commit(endpoint, begin=endpoint)
@@ -316,7 +316,7 @@ class Networks:
             await self._naming.publish(container)
             await core.kernel.apply(
                 establish(self._attachments.facts(network, endpoint, sandbox))
-                + difference(self._attachments.routes(container, sandbox), routes)
+                + difference(self._attachments.outward(container, sandbox), outward)
                 + self._resolver(container, sandbox, had_resolver)
             )
             await core.state.commit(end=endpoint)
@@ -333,16 +333,16 @@ class Networks:
 
     async def _leave(self, network: Network, container: Container, endpoint: Endpoint) -> None:
         core, sandbox = self._core, self._core.state.sandboxes[container.sandbox]
-        routes = self._attachments.routes(container, sandbox)
+        outward = self._attachments.outward(container, sandbox)
         facts: tuple[Fact, ...] = self._attachments.facts(network, endpoint, sandbox)
         await core.state.commit(delete=[endpoint])
-        remaining = self._attachments.routes(container, sandbox)
-        gone = withdraw([*facts, *(r for r in routes if r not in remaining)])
+        remaining = self._attachments.outward(container, sandbox)
+        gone = withdraw([*facts, *(f for f in outward if f not in remaining)])
         for fault in await core.kernel.withdraw(gone):
             core.log.warning("while disconnecting", network=network.name, error=fault.message)
         self._attachments.release(endpoint)
         try:
-            await core.kernel.apply(establish(r for r in remaining if r not in routes))
+            await core.kernel.apply(establish(f for f in remaining if f not in outward))
         except Fault as e:
             core.log.warning(
                 "no default route after disconnecting", container=container.name, error=e.message

@@ -3,7 +3,7 @@
 A host port belongs to one container per protocol and address; all addresses (``0.0.0.0``) clash with each.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from fairway.engine.core import Core
 from fairway.model.address import Address, parse_address
@@ -12,8 +12,6 @@ from fairway.model.errors import Conflict, InvalidParameter, Unsupported
 from fairway.model.network import ANY_ADDRESS, PortMapping
 
 _EPHEMERAL = "net/ipv4/ip_local_port_range"
-Wanted = tuple[PortMapping, int]
-"""A mapping with the first host port that will do, and the last; 0 to 0 for any."""
 
 
 class Ports:
@@ -53,7 +51,9 @@ class Ports:
             raise
         return tuple(chosen)
 
-    async def _take(self, container: Container, mapping: PortMapping, candidates: Sequence[int]) -> PortMapping:
+    async def _take(
+        self, container: Container, mapping: PortMapping, candidates: Sequence[int]
+    ) -> PortMapping:
         reason = "port is already allocated"
         for number in candidates:
             if self._taken(mapping, number):
@@ -70,8 +70,8 @@ class Ports:
             self.release([port])
             reason = "address already in use"
         raise Conflict(
-            f"failed to set up container networking: driver failed programming external connectivity on endpoint "
-            f"{container.name}: Bind for {mapping.host_address}:{candidates[0]} failed: {reason}"
+            "failed to set up container networking: driver failed programming external connectivity on "
+            f"endpoint {container.name}: Bind for {mapping.host_address}:{candidates[0]} failed: {reason}"
         )
 
     def _taken(self, mapping: PortMapping, number: int) -> bool:
@@ -108,14 +108,6 @@ def requested(container: Container) -> list[tuple[PortMapping, int, int]]:
     return result
 
 
-def by_container_port(ports: Iterable[PortMapping]) -> Mapping[str, list[PortMapping]]:
-    """``80/tcp`` → its mappings, as inspect groups them."""
-    grouped: dict[str, list[PortMapping]] = {}
-    for port in ports:
-        grouped.setdefault(f"{port.container_port}/{port.protocol}", []).append(port)
-    return grouped
-
-
 def _container_port(text: str) -> tuple[int, str]:
     number, _, protocol = text.partition("/")
     protocol = protocol or "tcp"
@@ -142,7 +134,7 @@ def _host_address(text: str) -> Address:
     address = parse_address(text, "host address of a published port")
     if ":" in address:
         raise Unsupported(
-            f"publishing on the IPv6 address {address} is not supported by this version of Fairway: leave the "
-            "address out to publish on all IPv4 addresses"
+            f"publishing on the IPv6 address {address} is not supported by this version of Fairway: leave "
+            "the address out to publish on all IPv4 addresses"
         )
     return address

@@ -47,7 +47,7 @@ class Restore:
         ]
         status = "created" if not container.state.started else "exited"
         state = msgspec.structs.replace(container.state, status=status, pid=0)
-        new = msgspec.structs.replace(container, sandbox="", state=state)
+        new = msgspec.structs.replace(container, sandbox="", state=state, ports=())
         await core.state.commit(new, *idle, delete=[sandbox] if sandbox else [])
 
     def reserve(self) -> None:
@@ -58,6 +58,8 @@ class Restore:
         for endpoint in self._core.state.endpoints.values():
             for address in endpoint.addresses:
                 self._core.ipam.reserve(self._core.state.networks[endpoint.network_id], address)
+        for container in self._core.state.containers.values():
+            self._lifecycle.ports.hold(container.id, container.ports)
 
     async def desired(self) -> list[Fact]:
         """Everything that shall hold in the kernel."""

@@ -93,7 +93,7 @@ table {FAMILY} {TABLE} {{
     }}
 
     chain output {{
-        type nat hook output priority dstnat; policy accept;
+        type nat hook output priority -100; policy accept;
         fib daddr type local goto to_container
     }}
 

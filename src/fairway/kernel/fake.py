@@ -59,6 +59,8 @@ class FakeKernel:
         self._objects = None if objects is None else frozenset(objects)
         self._facts: dict[Fact, None] = {}
         self._sysctls: dict[tuple[str, str], str] = {}
+        self.foreign_ports: set[tuple[str, int]] = set()
+        """(protocol, port) on which processes of the host listen."""
 
     async def apply(self, plan: Plan) -> None:
         schedule.apply(plan, self._take)
@@ -77,6 +79,9 @@ class FakeKernel:
     async def interfaces(self) -> Mapping[str, bool]:
         ours = {f.name: True for f in self._facts if isinstance(f, Bridge | Veth)}
         return {"lo": False} | dict.fromkeys(self._foreign, False) | ours
+
+    async def port_free(self, protocol: str, address: str, port: int) -> bool:
+        return (protocol, port) not in self.foreign_ports
 
     async def sysctl(self, namespace: str, key: str) -> str:
         file_of(key)

@@ -60,7 +60,7 @@ class LinuxKernel:
         self._worker = ThreadPoolExecutor(1, "kernel-worker")
         try:
             self._executor = self._worker.submit(
-                lambda: Executor(alias=self._alias, ruleset=ruleset, home=host_namespace, holder=holder)
+                lambda: Executor(alias=self._alias, ruleset=ruleset, home=host_namespace, holder=listeners)
             ).result()
         except OSError as error:
             self._worker.shutdown()

@@ -90,6 +90,24 @@ def facts(namespaces: Namespaces, holder: Listeners, where: dict[str, str], dire
     return found
 
 
+def port_free(protocol: str, address: str, port: int) -> bool:
+    """Whether a process could listen there, found by trying in the thread's current namespace.
+
+    What the kernel has no sockets for (an address that is not local, SCTP) nobody listens on.
+    """
+    kinds = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
+    if protocol not in kinds:
+        return True
+    with socket.socket(socket.AF_INET, kinds[protocol] | socket.SOCK_CLOEXEC) as trial:
+        if protocol == "tcp":  # connections that linger are no listeners
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind((address, port))
+        except OSError as error:
+            return error.errno != errno.EADDRINUSE
+    return True
+
+
 def _listen() -> tuple[socket.socket, socket.socket]:
     """(UDP, TCP), bound in the thread's current namespace, non-blocking and close-on-exec. Raises OSError."""
     made: list[socket.socket] = []

@@ -26,7 +26,7 @@ def refusal(tmp_path: Path, document: Any, *words: str) -> str:
 
 def test_defaults(tmp_path: Path) -> None:
     made = read(tmp_path, "")
-    assert made.hosts == ("unix:///run/fairway.sock",)
+    assert made.hosts == ("unix:///run/fairway/fairway.sock",)
     assert (made.data_root, made.exec_root, made.mtu) == ("/var/lib/fairway", "/run/fairway", 1500)
     assert made.address_pools == DEFAULT_POOLS
 

@@ -210,7 +210,15 @@ def _no_facts() -> SystemFacts:
     raise AssertionError("these tests do not ask for facts about the host")
 
 
-OBJECTS = (ruleset.BRIDGES, ruleset.CLOSED, ruleset.INTERNAL, ruleset.MASQUERADE, ruleset.SAME)
+OBJECTS = (
+    ruleset.BRIDGES,
+    ruleset.CLOSED,
+    ruleset.INTERNAL,
+    ruleset.MASQUERADE,
+    ruleset.SAME,
+    ruleset.PUBLISH,
+    ruleset.PUBLISH_AT,
+)
 
 
 class World:

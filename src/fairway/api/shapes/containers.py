@@ -232,8 +232,21 @@ def _command(given: Config) -> str:
 def _port_list(container: Container) -> list[Json]:
     if not container.state.running:
         return []
-    split = (port.partition("/") for port in container.config.exposed_ports)
-    return [{"PrivatePort": int(number), "Type": protocol or "tcp"} for number, _, protocol in split]
+    published = [
+        {
+            "IP": port.host_address,
+            "PrivatePort": port.container_port,
+            "PublicPort": port.host_port,
+            "Type": port.protocol,
+        }
+        for port in container.ports
+    ]
+    known = {f"{port.container_port}/{port.protocol}" for port in container.ports}
+    split = (port.partition("/") for port in container.config.exposed_ports if port not in known)
+    return [
+        *published,
+        *({"PrivatePort": int(number), "Type": protocol or "tcp"} for number, _, protocol in split),
+    ]
 
 
 def exec_inspect(instance: Exec) -> Json:

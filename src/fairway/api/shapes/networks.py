@@ -119,6 +119,15 @@ def _addresses(endpoint: Endpoint | None) -> Json:
     }
 
 
+def _ports(container: Container) -> Json:
+    shape: Json = dict.fromkeys(container.config.exposed_ports)
+    for port in container.ports:
+        binding = {"HostIp": port.host_address, "HostPort": str(port.host_port)}
+        key = f"{port.container_port}/{port.protocol}"
+        shape[key] = [*(shape.get(key) or []), binding]
+    return shape
+
+
 def network_settings(
     container: Container,
     endpoints: Sequence[tuple[Network, Endpoint]],
@@ -127,7 +136,7 @@ def network_settings(
 ) -> Json:
     """``NetworkSettings`` of a container. The top-level addresses are those on the default bridge only.
 
-    Ports are null: exposed, not published, which this engine does not do.
+    Exposed ports that are not published are there with null.
     """
     default = next((endpoint for net, endpoint in endpoints if net.name == "bridge"), None)
     running = container.state.running
@@ -135,7 +144,7 @@ def network_settings(
         "Bridge": "",
         "SandboxID": sandbox.id if sandbox else "",
         "SandboxKey": sandbox.key if sandbox else "",
-        "Ports": dict.fromkeys(container.config.exposed_ports) if running else {},
+        "Ports": _ports(container) if running else {},
         "HairpinMode": False,
         "LinkLocalIPv6Address": "",
         "LinkLocalIPv6PrefixLen": 0,
