@@ -135,7 +135,7 @@ class Containers:
         """
         mode, result = request.host.network_mode, []
         if mode.startswith("container:"):
-            if request.endpoints:
+            if set(request.endpoints) - {mode}:
                 raise InvalidParameter(
                     "conflicting options: cannot attach both user-defined and non-user-defined network-modes"
                 )
