@@ -1,17 +1,17 @@
 """Queries per second that one resolver process answers for names that it knows: ``python bench/dns_rate.py``.
 
-The sockets are on this host's loopback (any free port), so no root is needed. The client keeps ``WINDOW``
-queries under way with a loop as cheap as possible; on two cores client and server have one each. Also prints
-what a publication costs for a network of 200 sandboxes, and the resolver's memory.
+The sockets are on this host's loopback (any free port), so no root is needed. The load is ``dns_load``'s.
+Also prints what a publication costs for a network of 200 sandboxes, and the resolver's memory.
 """
 
 import asyncio
 import socket
 import statistics
-import struct
 import tempfile
 import time
 from pathlib import Path
+
+from dns_load import rate
 
 from fairway.dns.control import ResolverClient, SocketHandover
 from fairway.dns.launch import Location
@@ -19,13 +19,7 @@ from fairway.model.address import Address
 from fairway.model.dns import NetworkNames, Zone
 
 SANDBOXES = 200
-WINDOW = 64
 SECONDS = 4.0
-
-
-def query(name: str) -> bytes:
-    question = b"".join(bytes((len(label),)) + label.encode() for label in name.split("."))
-    return struct.pack("!6H", 7, 0x0100, 1, 0, 0, 0) + question + b"\0\0\1\0\1"
 
 
 def table(start: int) -> NetworkNames:
@@ -37,21 +31,21 @@ def table(start: int) -> NetworkNames:
     return NetworkNames(id="net", name="net1", names=names)
 
 
-def rate(address: tuple[str, int]) -> float:
+def listening() -> tuple[socket.socket, socket.socket]:
+    """(UDP, TCP) on free ports of the loopback."""
+    udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    for sock in (udp, tcp):
+        sock.bind(("127.0.0.1", 0))
+        sock.setblocking(False)
+    tcp.listen()
+    return udp, tcp
+
+
+def measure(address: tuple[str, int]) -> float:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.connect(address)
-        client.settimeout(2)
-        packets = [query(f"app-{i}") for i in range(SANDBOXES)]
-        send, receive = client.send, client.recv
-        for packet in packets[:WINDOW]:
-            send(packet)
-        answered, begin = 0, time.perf_counter()
-        while time.perf_counter() - begin < SECONDS:
-            for packet in packets:
-                receive(512)
-                send(packet)
-            answered += len(packets)
-        return answered / (time.perf_counter() - begin)
+        return rate(client, [f"app-{i}" for i in range(SANDBOXES)], SECONDS)
 
 
 def cpu_seconds(pid: int) -> float:
@@ -74,22 +68,16 @@ async def main() -> None:
             await client.publish([table(i)], zones[:1])
             costs.append(time.perf_counter() - begin)
         print(f"publish          {statistics.median(costs) * 1000:8.2f} ms (600 names, 200 sandboxes)")
-        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        with udp, tcp:
-            for sock in (udp, tcp):
-                sock.bind(("127.0.0.1", 0))
-            tcp.listen()
+        for sandbox, what in (("s1", "connect and open"), ("s0", "open")):
+            udp, tcp = listening()
+            address = udp.getsockname()
             begin = time.perf_counter()
-            handover.open("s0", udp, tcp)
-            print(f"connect and open {(time.perf_counter() - begin) * 1000:8.2f} ms")
-            begin = time.perf_counter()
-            handover.open("s0", udp, tcp)
-            print(f"open             {(time.perf_counter() - begin) * 1000:8.2f} ms")
-            before = cpu_seconds(client.pid)
-            measured = await asyncio.to_thread(rate, udp.getsockname())
-            share = (cpu_seconds(client.pid) - before) / SECONDS
-            print(f"answers          {measured:8.0f} /s, at {share:.0%} of one core")
+            handover.open(sandbox, udp, tcp)
+            print(f"{what:16} {(time.perf_counter() - begin) * 1000:8.2f} ms")
+        before = cpu_seconds(client.pid)
+        measured = await asyncio.to_thread(measure, address)
+        share = (cpu_seconds(client.pid) - before) / SECONDS
+        print(f"answers          {measured:8.0f} /s, at {share:.0%} of one core")
         status = Path(f"/proc/{client.pid}/status").read_text()
         print(f"memory           {int(status.split('VmRSS:')[1].split()[0]) / 1024:8.1f} MB")
         handover.disconnect()

@@ -37,8 +37,8 @@ NETWORKS: list[dict[str, Any]] = [
                 "IPv6Address": "",
             }
         },
-        "Options": {},
-        "Labels": {"a": "b", "c": "d"},
+        "Options": {"o1": "x", "o2": "y"},
+        "Labels": {"a": "b"},
     },
     {
         "Name": "web2",

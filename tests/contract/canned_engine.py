@@ -1,8 +1,8 @@
 """An Engine API on a unix socket that answers from a table: the same JSON for stock ``docker`` and for ours.
 
-A route is ``(method, path without version) → answer``; an answer is JSON data, ``Raw`` bytes, an ``Error``, or
-a function of the request. A path ``/containers/*/json`` answers for every name that has no route of its own.
-Every request is recorded, so that bodies can be compared as well as output.
+A route is ``(method, path without version) → answer``; an answer is JSON data, ``Raw`` bytes, an ``Error``,
+an ``Upgrade``, or a function of the request. ``/containers/*/json`` answers for every name without a route of
+its own. Every request is recorded, so that bodies can be compared as well as output.
 """
 
 from __future__ import annotations

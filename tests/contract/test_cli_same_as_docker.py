@@ -1,7 +1,7 @@
-"""``fairway`` beside the stock ``docker``: the same answers of the daemon, the same output, code and requests.
+"""``fairway`` beside the stock ``docker``: same answers of the daemon, same output, code and requests.
 
-Both talk to the canned engine. Output is compared byte for byte, with the program's name replaced; requests by
-method, path, query and body, in which empty fields count as absent.
+Both talk to the canned engine. Output is compared byte for byte, with the program's name replaced; requests
+by method, path, query and body, in which empty fields count as absent.
 """
 
 import os
@@ -41,7 +41,7 @@ network inspect -f '{{range .IPAM.Config}}{{.Subnet}} {{.Gateway}} {{.IPRange}}{
 network inspect -f '{{json .}}' web10
 network inspect -f '{{.Foo}}' web10
 network inspect -f '{{.Foo' web10
-network inspect -f '{{range $k, $v := .Labels}}{{$k}}={{$v}};{{end}}' web10
+network inspect -f '{{range $k, $v := .Options}}{{$k}}={{$v}};{{end}}' web10
 network inspect -f '{{index .Options "x"}}|{{len .Containers}}|{{.Options}}|{{.Labels.zz}}' web10
 ps
 ps -a --no-trunc -s
@@ -82,8 +82,9 @@ inspect -f '{{if .State.Health}}h{{else}}none{{end}} {{.Config.Env}} {{.Config.H
 inspect -f '{{.State.Foo}}' web
 inspect -f '{{range $p, $c := .NetworkSettings.Ports}}{{$p}} -> {{(index $c 0).HostPort}}{{end}}' web
 inspect -f '{{json .NetworkSettings.Ports}} {{json .Config}}' web
-inspect -f '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}} {{.NetworkSettings.Networks.web.Aliases}}' web
-inspect -f '{{.HostConfig.PortBindings}} {{.NetworkSettings.Ports}} {{.Mounts}} {{.Config.ExposedPorts}}' web
+inspect -f '{{range .NetworkSettings.Networks}}{{.IPAddress}} {{.Aliases}}{{end}}' web
+inspect -f '{{.HostConfig.PortBindings}} {{.NetworkSettings.Ports}} {{.Mounts}}' web
+inspect -f '{{.Config.ExposedPorts}} {{.NetworkSettings.Networks.web.Aliases}}' web
 inspect -f '{{printf "%d %s %q %v %t" 1 "a" "b" .Args true}} {{len "abc"}} {{not true}} {{html "<a>"}}' web
 inspect -f '{{lt 1 2}} {{ge "b" "a"}} {{eq 1 2 1}} {{ne 1 "a"}}' web
 inspect -f '{{slice .Id 0 4}} {{index .Args 0}} {{index .Args 9}}' web
@@ -109,14 +110,16 @@ logs -t -n 3 web
 logs nosuch
 """
 CHANGING = """
-network create --subnet 10.0.0.0/24 --ip-range 10.0.0.128/25 --gateway 10.0.0.1 --aux-address a=10.0.0.5 -o x=y n
+network create --subnet 10.0.0.0/24 --ip-range 10.0.0.128/25 --gateway 10.0.0.1 -o x=y n
+network create --subnet 10.0.0.0/24 --aux-address a=10.0.0.5 n
 network create --label l=1 --internal --attachable -d bridge --ipv6 --subnet fd00::/64 --ipam-opt a=b n
 network create --ipv4=false n
 network create --subnet zz n
 network create --subnet 10.0.0.0/24 --subnet 10.0.0.0/16 n
 network create --gateway 10.0.0.1 n
 network create --subnet 10.0.0.0/24 --gateway 10.1.0.1 n
-network connect --alias a,b --ip 1.2.3.4 --ip6 ::1 --link x:y --link-local-ip 169.254.1.1 --driver-opt a=b web10 c
+network connect --alias a,b --ip 1.2.3.4 --ip6 ::1 --link x:y --link-local-ip 169.254.1.1 web10 c
+network connect --driver-opt a=b web10 c
 network connect --gw-priority 5 web10 c
 network disconnect -f web10 c
 network prune -f --filter until=5m
@@ -162,13 +165,15 @@ run -d -p 80-81:8080 -p 8000-8001:80-81 -p [::1]:5:6 -p published=8,target=9 -p 
 run -d --net=host -p 80:80 busybox
 run -d conflict
 run -d --cpus 1.5 -m 64m --memory-swap -1 --pids-limit 10 --ulimit nofile=1:2 --ulimit core=-1 --shm-size 1m x
-run -d --sysctl net.ipv4.ip_forward=1 --cap-add net_admin --cap-add ALL --cap-drop chown --privileged --read-only x
+run -d --sysctl net.ipv4.ip_forward=1 --cap-add net_admin --cap-add ALL --cap-drop chown x
+run -d --privileged --read-only x
 run -d --security-opt seccomp=unconfined --security-opt no-new-privileges --tmpfs /t:size=1m --tmpfs /u x
 run -d -v /a:/b:ro -v /anon --volumes-from c --volume-driver d x
 run -d -v ./rel:/r x
 run -d --mount type=bind,src=/a,dst=/b,ro --mount type=tmpfs,target=/t,tmpfs-size=1m,tmpfs-mode=1777 x
 run -d --mount src=v,dst=/v,volume-nocopy x
-run -d --network name=web,alias=x,ip=10.0.0.9,mac-address=02:42:00:00:00:01,driver-opt=a=b,gw-priority=3 --net app x
+run -d --network name=web,alias=x,ip=10.0.0.9,mac-address=02:42:00:00:00:01,gw-priority=3 --net app x
+run -d --network name=web,driver-opt=a=b x
 run -d --link db:d --net web x
 run -d --link db x
 run -d --mac-address 02:42:00:00:00:01 --link-local-ip 169.254.0.1 --ip6 fd00::1 --net web x
@@ -177,7 +182,8 @@ run -d --restart on-failure:3 --stop-signal INT --stop-timeout 5 --init --entryp
 run -d --group-add 3 --domainname d --pid host --ipc private --uts host --userns host --cgroupns private x
 run -d --cgroup-parent cp --runtime crun --annotation a=b --log-driver none --isolation default x
 run -d --entrypoint '' busybox a
-run -d --health-cmd 'x y' --health-interval 5s --health-retries 3 --health-timeout 1m --health-start-period 1s x
+run -d --health-cmd 'x y' --health-interval 5s --health-retries 3 x
+run -d --health-cmd x --health-timeout 1m --health-start-period 1s x
 run -d --no-healthcheck x
 run -d --device /dev/null --device /dev/zero:/dev/z:r --device-cgroup-rule 'c 1:3 rwm' --gpus all x
 run -d --blkio-weight 10 --blkio-weight-device /dev/sda:20 --device-read-bps /dev/sda:1mb --oom-score-adj 5 x

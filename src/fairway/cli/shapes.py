@@ -87,7 +87,9 @@ _TYPES = {
     ),
     "rootfs": "Type? Layers[]?",
     "imagemeta": "LastTagTime@?",
-    "volume": "ClusterVolume*? CreatedAt? Driver Labels{} Mountpoint Name Options{} Scope Status{}? UsageData*?",
+    "volume": (
+        "ClusterVolume*? CreatedAt? Driver Labels{} Mountpoint Name Options{} Scope Status{}? UsageData*?"
+    ),
 }
 _FIELD = re.compile(r"(\w+)(?:=(\w+))?((?:[#!@*]|\[\]|\{\})*)(?::(\w+))?(\?)?$")
 
