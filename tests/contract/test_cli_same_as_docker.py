@@ -159,7 +159,7 @@ create -p abc x
 RUNNING = """
 run busybox true
 run -it busybox sh
-run --rm --name n1 -e A=b -e HOME --net web --network-alias al --ip 10.0.0.5 -l a=b -h hh busybox x -y
+run --rm --name n1 -e HOME --net web --network-alias al --ip 10.0.0.5 -l a=b -h hh busybox x -y
 run -d -p 80:80 -p 127.0.0.1:90-92:90-92/udp -p 443 -P --expose 22-23 --expose 53/udp x
 run -d -p 80-81:8080 -p 8000-8001:80-81 -p [::1]:5:6 -p published=8,target=9 -p 0:1 -p 2: -p 3/TCP x
 run -d --net=host -p 80:80 busybox

@@ -26,9 +26,10 @@ from fairway.engine.ports import Ports
 from fairway.engine.state import Stored
 from fairway.engine.streams import PendingStreams
 from fairway.engine.waiters import Waiters
+from fairway.model.address import Address
 from fairway.model.container import Container, Exit, State
 from fairway.model.errors import Conflict, Fault, InvalidParameter, NotFound
-from fairway.model.network import Endpoint, Network, Sandbox
+from fairway.model.network import ANY_ADDRESS, Endpoint, Network, Sandbox
 from fairway.model.process import Launch
 from fairway.plan import Fact, Overlay, establish, withdraw
 
@@ -135,7 +136,8 @@ class Lifecycle:
                 new = self._attachments.reserve(network, container, endpoint)
                 reserved.append(new)
                 core.state.place(new)
-            container = msgspec.structs.replace(container, ports=await self.ports.choose(container))
+            ports = await self.ports.choose(container, self._binding_address(mode))
+            container = msgspec.structs.replace(container, ports=ports)
             things: list[Stored] = [container, *reserved, *([sandbox] if sandbox else [])]
             await core.state.commit(*things, begin=container)
         except BaseException:
@@ -158,6 +160,11 @@ class Lifecycle:
                 raise NotFound(
                     f"failed to set up container networking: network {endpoint.network_id} not found"
                 )
+
+    def _binding_address(self, mode: str) -> Address:
+        """Where ports are published that name no address: the network's choice, else everywhere."""
+        bridge = self._core.state.network(mode).bridge
+        return (bridge.host_binding_ipv4 if bridge else None) or ANY_ADDRESS
 
     def _in_order(self, container: Container, mode: str) -> list[tuple[Network, Endpoint]]:
         """The network of the mode first, so that it becomes eth0; then by name."""

@@ -32,12 +32,14 @@ class Ports:
             if not holders:
                 self._held.pop((port.protocol, port.host_port), None)
 
-    async def choose(self, container: Container) -> tuple[PortMapping, ...]:
+    async def choose(self, container: Container, default: Address) -> tuple[PortMapping, ...]:
         """Take the ports that the container publishes; all of them or none.
+
+        ``default`` is the host's address for bindings that name none.
 
         Raises Conflict with Docker's text when one is taken, by a container or a process of the host.
         """
-        wanted = requested(container)
+        wanted = requested(container, default)
         if not wanted:
             return ()
         low, high = (int(n) for n in (await self._core.kernel.sysctl("", _EPHEMERAL)).split())
@@ -81,7 +83,7 @@ class Ports:
         return mapping.host_address in holders or ANY_ADDRESS in holders
 
 
-def requested(container: Container) -> list[tuple[PortMapping, int, int]]:
+def requested(container: Container, default: Address = ANY_ADDRESS) -> list[tuple[PortMapping, int, int]]:
     """What a container wants published: its bindings and, with publish-all, its exposed ports.
 
     Each comes with the first and last host port that will do, zeros for any. Raises InvalidParameter for a
@@ -97,7 +99,7 @@ def requested(container: Container) -> list[tuple[PortMapping, int, int]]:
         number, protocol = _container_port(port)
         for binding in given:
             first, last = _host_ports(binding.host_port)
-            address = _host_address(binding.host_ip)
+            address = _host_address(binding.host_ip) if binding.host_ip else default
             mapping = PortMapping(
                 protocol=protocol,  # type: ignore[arg-type]  # checked by _container_port
                 container_port=number,
@@ -129,8 +131,6 @@ def _host_ports(text: str) -> tuple[int, int]:
 
 
 def _host_address(text: str) -> Address:
-    if not text:
-        return ANY_ADDRESS
     address = parse_address(text, "host address of a published port")
     if ":" in address:
         raise Unsupported(
