@@ -24,7 +24,7 @@ SECONDS = 4.0
 
 def table(start: int) -> NetworkNames:
     """A network of 200 containers with three names each."""
-    names = {}
+    names: dict[str, tuple[Address, ...]] = {}
     for i in range(SANDBOXES):
         addresses = (Address(f"172.18.{start}.{i + 1}"),)
         names |= {f"app-{i}": addresses, f"{i:012x}": addresses, f"alias-{i}": addresses}

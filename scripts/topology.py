@@ -1,19 +1,19 @@
 """A drawing of bridge networks in text: networks hang down as lines, containers and the host lie across.
 
-                       web                app
-                       172.18.0.0/16      172.19.0.0/16
-                       │                  │
-    web_container ─────●─ 172.18.0.2 ─────●─ 172.19.0.3
-                       │                  │
-    app_container ─────│──────────────────●─ 172.19.0.2
-                       │                  │
-    host ══════════════●═ 172.18.0.1 ═════●═ 172.19.0.1 ═▶ outside
+                     app              web
+                     172.19.0.0/16    172.18.0.0/16
+                     │                │
+    app_container ───●─ 172.19.0.2    │
+                     │                │
+    web_container ───●─ 172.19.0.3 ───●─ 172.18.0.2
+                     │                │
+    host ════════════●═ 172.19.0.1 ═══●═ 172.18.0.1 ═▶ outside
 
-A dot is an attachment, with the address there. A line without a dot only passes. The host's dots are gateways.
+A dot is an attachment, with the address there; a line without a dot only passes. The host's are gateways.
 """
 
 import ipaddress
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 _GAP = 3
@@ -77,7 +77,7 @@ def _words(left: int, words: list[str], widths: list[int]) -> str:
     return " " * left + "".join(word.ljust(width) for word, width in zip(words, widths, strict=True))
 
 
-def _across(name: str, left: int, cells: list[str | None], widths: list[int], stroke: str) -> str:
+def _across(name: str, left: int, cells: Sequence[str | None], widths: list[int], stroke: str) -> str:
     """One container's line: from its name to its last attachment."""
     last = max((i for i, cell in enumerate(cells) if cell is not None), default=-1)
     marks = []

@@ -72,25 +72,28 @@ class Attachments:
                 wanted = endpoint.request.ipv4 if kind == 4 else endpoint.request.ipv6
                 previous = next((host(a) for a in endpoint.previous if family(a) == kind), None)
                 addresses.append(self._core.ipam.allocate(network, wanted, kind, previous))
+            interface = self._interface(network, container, endpoint)
         except Fault:
             self._core.ipam.release(network.id, addresses)
             raise
-        taken = {e.host_interface for e in self._core.state.endpoints.values() if e.id}
-        while f"veth{endpoint_id[:7]}" in taken:
+        while f"veth{endpoint_id[:7]}" in self._core.state.host_interfaces:
             endpoint_id = self._core.identity.id()
         new = msgspec.structs.replace(
             endpoint,
             id=endpoint_id,
             addresses=tuple(addresses),
             gateways=() if network.internal else self._gateways(network, addresses),
-            interface=self._interface(network, container, endpoint),
+            interface=interface,
             host_interface=f"veth{endpoint_id[:7]}",
         )
         return msgspec.structs.replace(new, mac=endpoint_mac(new))
 
-    def release(self, endpoint: Endpoint) -> Endpoint:
-        """Give back what it holds; returns the endpoint as it is kept while the container does not run."""
+    def release(self, endpoint: Endpoint) -> None:
+        """Give back what it holds: last of all, when nothing of it is in the kernel or in the state."""
         self._core.ipam.release(endpoint.network_id, endpoint.addresses)
+
+    def idle(self, endpoint: Endpoint) -> Endpoint:
+        """The endpoint as it is kept while the container does not run."""
         return msgspec.structs.replace(
             endpoint,
             id="",

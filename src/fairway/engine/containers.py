@@ -15,7 +15,17 @@ from fairway.engine.mounts import Wanted, resolve, settled
 from fairway.engine.ports import requested
 from fairway.engine.volumes import Volumes
 from fairway.engine.waiters import Waiters
-from fairway.model.container import Config, Container, ContainerPaths, Exit, Health, MountPoint, State, Volume
+from fairway.model.container import (
+    Config,
+    Container,
+    ContainerPaths,
+    Exit,
+    Health,
+    MountPoint,
+    State,
+    Status,
+    Volume,
+)
 from fairway.model.errors import Conflict, Fault, InvalidParameter, NotFound, NotModified
 from fairway.model.network import Endpoint, Network, Sandbox
 from fairway.model.process import LogLine, Streams
@@ -185,12 +195,13 @@ class Containers:
             await self._start(container)
 
     async def _start(self, container: Container) -> None:
-        fresh = State(status=container.state.status, exit_code=container.state.exit_code)
+        old = container.state
+        fresh = State(status=old.status, exit_code=old.exit_code, started=old.started, finished=old.finished)
         try:
             await self._lifecycle.start(msgspec.structs.replace(container, state=fresh))
         except Fault:
             current = self._core.state.containers.get(container.id)
-            if current and current.host.auto_remove:
+            if current and current.host.auto_remove and container.id not in self._lifecycle.staying:
                 await self._remove_ended(current)
             raise
 
@@ -244,23 +255,17 @@ class Containers:
     async def restart(self, reference: str, timeout: int | None, signal: str) -> None:
         container = self.find(reference)
         number = parse_signal(signal) if signal else None
-        auto_remove = container.host.auto_remove
-        if container.state.running:
-            if auto_remove:  # an exit that is part of a restart removes nothing
-                await self._set_auto_remove(container.id, False)
-            await self._stop(container, timeout, number)
-        async with self._core.locks.hold(f"container/{container.id}"):
-            container = self.find(container.id)
-            if not container.state.running:
-                await self._start(container)
-        if auto_remove:
-            await self._set_auto_remove(container.id, True)
+        self._lifecycle.staying.add(container.id)  # an exit that is part of a restart removes nothing
+        try:
+            if container.state.running:
+                await self._stop(container, timeout, number)
+            async with self._core.locks.hold(f"container/{container.id}"):
+                container = self.find(container.id)
+                if not container.state.running:
+                    await self._start(container)
+        finally:
+            self._lifecycle.staying.discard(container.id)
         self._core.events.container(container, "restart")
-
-    async def _set_auto_remove(self, container_id: str, value: bool) -> None:
-        container = self.find(container_id)
-        host = msgspec.structs.replace(container.host, auto_remove=value)
-        await self._core.state.commit(msgspec.structs.replace(container, host=host))
 
     async def kill(self, reference: str, signal: str) -> None:
         number = parse_signal(signal or "SIGKILL")
@@ -382,15 +387,26 @@ class Containers:
                 f'cannot remove container "{container.name}": container is '
                 f"{container.state.status}: {action.lower()} the container before removing or force remove"
             )
-        if container.state.running:
+        while not await self._removed(container, volumes=volumes):
+            if not force:
+                raise Conflict(f'cannot remove container "{container.name}": it was started again')
             await self._stop(container, 0, signals.SIGKILL)
+
+    async def _removed(self, container: Container, *, volumes: bool) -> bool:
+        """Remove it unless it runs; whether it is gone."""
         async with self._core.locks.hold(f"container/{container.id}"):
             current = self._core.state.containers.get(container.id)
             if current is None:  # removed by its own --rm
-                return
+                return True
             if current.state.running:
-                raise Conflict(f'cannot remove container "{container.name}": it was started again')
+                return False
             await self._remove(current, volumes=volumes)
+            return True
+
+    async def finish_removal(self, container: Container) -> None:
+        """Remove what an earlier daemon was removing, or should have as it ended with ``--rm``."""
+        async with self._core.locks.hold(f"container/{container.id}"):
+            await self._remove(container, volumes=container.host.auto_remove)
 
     async def _remove_ended(self, container: Container) -> None:
         """``--rm``: the container and its anonymous volumes; the caller holds the lock."""
@@ -398,11 +414,15 @@ class Containers:
 
     async def _remove(self, container: Container, *, volumes: bool) -> None:
         core = self._core
-        endpoints = core.state.endpoints_of(container.id)
-        await core.state.commit(delete=[container, *endpoints])
-        await core.runtime.forget(container.id)
-        await core.images.discard(container.id)
-        await asyncio.to_thread(core.files.remove, container.id)
+        await core.state.commit(_with_status(container, "removing"))
+        try:
+            await core.runtime.forget(container.id)
+            await core.images.discard(container.id)
+            await asyncio.to_thread(core.files.remove, container.id)
+        except BaseException:  # as in Docker it stays, dead, and can be removed again
+            await core.state.record(_with_status(container, "dead"))
+            raise
+        await core.state.commit(delete=[container, *core.state.endpoints_of(container.id)])
         self._lifecycle.health.forget(container.id)
         core.events.container(container, "destroy")
         self._waiters.removed(
@@ -493,3 +513,7 @@ class Containers:
             env=environment(asked.env, container.config.env),
             labels={**container.config.labels, **asked.labels},
         )
+
+
+def _with_status(container: Container, status: Status) -> Container:
+    return msgspec.structs.replace(container, state=msgspec.structs.replace(container.state, status=status))

@@ -7,7 +7,7 @@ import msgspec
 from fairway.engine.core import Core
 from fairway.engine.lifecycle import exit_code_of_failure
 from fairway.model.container import Container
-from fairway.model.errors import Conflict, Fault, InvalidParameter, NotFound
+from fairway.model.errors import Conflict, InvalidParameter, NotFound
 from fairway.model.process import Exec, ExecProcess, ExecRequest
 
 KEEP = 512
@@ -63,8 +63,8 @@ class Execs:
         self._core.events.container(container, f"exec_start: {' '.join(request.argv)}", execID=id_)
         try:
             process = await self._core.runtime.exec(container, request)
-        except Fault as e:
-            code = exit_code_of_failure(e.message)
+        except BaseException as e:
+            code = exit_code_of_failure(str(e))
             self._execs[id_] = msgspec.structs.replace(instance, running=False, exit_code=code)
             raise
         self._execs[id_] = msgspec.structs.replace(instance, running=True, pid=process.pid)

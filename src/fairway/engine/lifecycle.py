@@ -4,7 +4,9 @@
              → names → runtime creates → attach → runtime starts → commit "running"
     exit     commit "exited", endpoints idle → kernel withdraws → names → restart policy, auto-remove
 
-All of it runs under the container's lock. A start that fails anywhere is taken back wholly.
+All of it runs under the container's lock. A start that fails anywhere is taken back wholly. Taking back goes
+on to the end whatever fails on the way, and is recorded in the state before kernel and runtime are told: a
+daemon killed in between finds it there.
 """
 
 import asyncio
@@ -33,6 +35,8 @@ from fairway.model.network import ANY_ADDRESS, Endpoint, Network, Sandbox
 from fairway.model.process import Launch
 from fairway.plan import Fact, Overlay, establish, withdraw
 
+LOST = 255
+"""Docker's exit code of a container whose exit nobody saw."""
 RESTART_DELAY = 0.1
 RESTART_DELAY_MAX = 60.0
 RESTART_RESET = 10.0
@@ -56,6 +60,8 @@ class Lifecycle:
         self.health = HealthMonitor(core)
         self.ports = Ports(core)
         self.auto_remove: Callable[[Container], Awaitable[None]] | None = None
+        self.staying: set[str] = set()
+        """Containers being restarted by a user: their exit removes nothing."""
 
     # Starting.
 
@@ -69,8 +75,8 @@ class Lifecycle:
         """Start it; the caller holds its lock. On failure it is as before, but for its error text."""
         try:
             await self._start(container)
-        except Fault as e:
-            await self._failed(container, e)
+        except BaseException as e:
+            await self._failed(container, str(e) or "the start was interrupted")
             raise
 
     async def _start(self, container: Container) -> None:
@@ -78,9 +84,10 @@ class Lifecycle:
         peer = self._peer(container)
         container = await self._enter_networks(container)
         sandbox = state.sandboxes.get(container.sandbox)
-        overlay = await self.overlay(container)
-        facts: tuple[Fact, ...] = (overlay,)
+        facts: tuple[Fact, ...] = ()
         try:
+            overlay = await self.overlay(container)
+            facts = (overlay,)
             if sandbox:
                 facts = (overlay, *self._attachments.sandbox_facts(container, sandbox))
                 await self._naming.publish(container)
@@ -90,7 +97,7 @@ class Lifecycle:
             launch = Launch(
                 container=container,
                 rootfs=overlay.target,
-                namespace=self._namespace(container, peer, sandbox),
+                namespace=self._namespace(container, sandbox),
                 hostname=self._hostname(container, peer),
                 files=files,
                 joins=self._joins(container),
@@ -99,19 +106,21 @@ class Lifecycle:
             try:
                 await self._bind_streams(container)
                 await core.runtime.start(container.id)
+                running = State(
+                    status="running",
+                    pid=pid,
+                    started=core.clock.now(),
+                    restart_count=container.state.restart_count,
+                )
+                container = msgspec.structs.replace(container, state=running)
+                await state.commit(container, end=container)
             except BaseException:
-                await core.runtime.kill(container.id, signals.SIGKILL)
-                await core.runtime.delete(container.id)
+                await self._clear(container)
                 raise
         except BaseException:
             await self._withdraw(facts, container)
             await self._leave_networks(container)
             raise
-        running = State(
-            status="running", pid=pid, started=core.clock.now(), restart_count=container.state.restart_count
-        )
-        container = msgspec.structs.replace(container, state=running)
-        await state.commit(container, end=container)
         for network, _ in state.attachments(container.id):
             core.events.network(network, "connect", container.id)
         core.events.container(container, "start")
@@ -123,6 +132,11 @@ class Lifecycle:
         if mode.startswith("container:"):
             await core.state.commit(container, begin=container)
             return container
+        for network, _ in core.state.attachments(container.id):
+            await self._networks.settled(network)
+        if not core.state.endpoints_of(container.id):
+            await self._networks.settled(core.state.network(mode))
+        # From here to the commit nothing is awaited but ports: no network can go before it is in use.
         self._ensure_endpoint(container, mode)
         sandbox = None
         if mode != "host":
@@ -132,6 +146,10 @@ class Lifecycle:
         reserved: list[Endpoint] = []
         try:
             for network, endpoint in self._in_order(container, mode):
+                if network.config_only:
+                    raise InvalidParameter(
+                        f"network {network.name} only holds settings: it cannot be used by containers"
+                    )
                 check_request(network, endpoint.request)
                 new = self._attachments.reserve(network, container, endpoint)
                 reserved.append(new)
@@ -143,17 +161,16 @@ class Lifecycle:
         except BaseException:
             self.ports.release(container.ports)
             for endpoint in reserved:
-                core.state.place(self._attachments.release(endpoint))
+                core.state.place(self._attachments.idle(endpoint))
+                self._attachments.release(endpoint)
             raise
         return container
 
     def _ensure_endpoint(self, container: Container, mode: str) -> None:
         """The network of the container's mode may have been made after the container."""
-        network = self._core.state.network(mode)
-        if network.config_only:
-            raise InvalidParameter(f"network {mode} only holds settings: it cannot be used by containers")
         attached = self._core.state.endpoints_of(container.id)
         if not attached:
+            network = self._core.state.network(mode)
             self._core.state.place(Endpoint(network_id=network.id, container_id=container.id))
         for endpoint in attached:
             if endpoint.network_id not in self._core.state.networks:
@@ -177,15 +194,24 @@ class Lifecycle:
         if not mode.startswith("container:"):
             return None
         peer = self._core.state.container(mode.removeprefix("container:"))
+        if peer.state.status == "restarting":
+            raise Conflict(f"Container {peer.id} is restarting, wait until the container is running")
         if not peer.state.running:
             raise Conflict(f"cannot join network namespace of a non running container: {peer.id}")
         return peer
 
-    def _namespace(self, container: Container, peer: Container | None, sandbox: Sandbox | None) -> str:
-        if peer:
-            owner = self._core.state.sandboxes.get(peer.sandbox)
-            return owner.key if owner else ""
-        return sandbox.key if sandbox else ""
+    def _namespace(self, container: Container, sandbox: Sandbox | None) -> str:
+        """Path of the namespace that the container runs in; empty only if that is meant to be the host's."""
+        owner = container
+        while peer := self._peer(owner):
+            owner = peer
+        if owner.host.network_mode == "host":
+            return ""
+        if owner is not container:
+            sandbox = self._core.state.sandboxes.get(owner.sandbox)
+        if sandbox is None:
+            raise Conflict(f"cannot join network namespace of a non running container: {owner.id}")
+        return sandbox.key
 
     def _hostname(self, container: Container, peer: Container | None) -> str:
         if peer:
@@ -257,19 +283,19 @@ class Lifecycle:
         for streams in self._pending.pop(container.id, ()):
             await streams.bind(await self._core.runtime.attach(container.id))
 
-    async def _failed(self, container: Container, fault: Fault) -> None:
+    async def _failed(self, container: Container, reason: str) -> None:
         """Keep the reason where inspect shows it; exit codes as Docker sets them."""
         for streams in self._pending.pop(container.id, ()):
             streams.abandon()
-        code = exit_code_of_failure(fault.message)
+        code = exit_code_of_failure(reason)
         current = self._core.state.containers.get(container.id)
         if current is None:
             return
-        state = msgspec.structs.replace(current.state, exit_code=code, error=fault.message)
+        state = msgspec.structs.replace(current.state, exit_code=code, error=reason)
         if state.status != "created":
             state = msgspec.structs.replace(state, status="exited", pid=0)
         failed = msgspec.structs.replace(current, state=state, sandbox="", ports=())
-        await self._core.state.commit(failed, end=failed)
+        await self._record(failed, *self._core.state.endpoints_of(container.id), end=failed)
         self._waiters.exited(container.id, Exit(code=code, finished=self._core.clock.now()))
 
     # Ending.
@@ -280,7 +306,10 @@ class Lifecycle:
         self.health.start(container)
 
     async def _watch(self, container_id: str) -> None:
-        exit_ = await self._core.runtime.wait(container_id)
+        try:
+            exit_ = await self._core.runtime.wait(container_id)
+        except NotFound:  # the runtime lost it, with its exit code
+            exit_ = Exit(code=LOST, finished=self._core.clock.now())
         async with self._core.locks.hold(f"container/{container_id}"):
             container = self._core.state.containers.get(container_id)
             if container and container.state.running:
@@ -290,9 +319,8 @@ class Lifecycle:
         """Take everything back after the process has ended; the caller holds the lock."""
         core = self._core
         self.health.stop(container.id)
-        await core.runtime.delete(container.id)
         sandbox = core.state.sandboxes.get(container.sandbox)
-        attachments = core.state.attachments(container.id)
+        attachments = [(n, e) for n, e in core.state.attachments(container.id) if e.id]
         facts = self.facts(container)
         old = container.state
         restart = self._restart_delay(container, exit_)
@@ -307,15 +335,15 @@ class Lifecycle:
         )
         ports = container.ports
         container = msgspec.structs.replace(container, state=state, sandbox="", ports=())
-        idle = [msgspec.structs.replace(e, id="", addresses=(), previous=e.addresses) for _, e in attachments]
-        await core.state.commit(container, *idle, delete=[sandbox] if sandbox else [])
-        for fault in await core.kernel.withdraw(withdraw(facts)):
-            core.log.warning("after a container's exit", container=container.name, error=fault.message)
+        idle = [self._attachments.idle(endpoint) for _, endpoint in attachments]
+        await self._record(container, *idle, delete=[sandbox] if sandbox else [])
+        await self._clear(container)
+        await self._withdraw(facts, container)
         self.ports.release(ports)
         for _, endpoint in attachments:
-            core.state.place(self._attachments.release(endpoint))
+            self._attachments.release(endpoint)
         if sandbox:
-            await self._naming.publish(container)
+            await self._naming.republish(container)
             await self._naming.withdraw(sandbox.id)
         if exit_.oom_killed:
             core.events.container(container, "oom")
@@ -326,14 +354,15 @@ class Lifecycle:
         self._waiters.exited(container.id, exit_)
         if restart is not None:
             self._spawn(container.id, lambda: self._restart_later(container.id, restart))
-        elif container.host.auto_remove and self.auto_remove:
+        elif container.host.auto_remove and self.auto_remove and container.id not in self.staying:
             await self.auto_remove(container)
 
     def facts(self, container: Container) -> tuple[Fact, ...]:
         """Everything that shall hold in the kernel while this container runs."""
         sandbox = self._core.state.sandboxes.get(container.sandbox)
+        overlay = self._overlays.get(container.id)
         network = self._attachments.sandbox_facts(container, sandbox) if sandbox else ()
-        return (self._overlays[container.id], *network)
+        return (*((overlay,) if overlay else ()), *network)
 
     def _restart_delay(self, container: Container, exit_: Exit) -> float | None:
         """Seconds until the restart that the policy wants, None for none."""
@@ -375,34 +404,61 @@ class Lifecycle:
         core = self._core
         sandbox = core.state.sandboxes.get(container.sandbox)
         attachments = [(n, e) for n, e in core.state.attachments(container.id) if e.id]
+        idle = [self._attachments.idle(e) for _, e in attachments]
+        await self._record(*idle, delete=[sandbox] if sandbox else [])
         self.ports.release(container.ports)
-        idle = [self._attachments.release(e) for _, e in attachments]
-        await core.state.commit(*idle, delete=[sandbox] if sandbox else [])
+        for _, endpoint in attachments:
+            self._attachments.release(endpoint)
         if sandbox:
-            await self._naming.publish(container)
+            await self._naming.republish(container)
             await self._naming.withdraw(sandbox.id)
 
     async def _withdraw(self, facts: Sequence[Fact], container: Container) -> None:
-        for fault in await self._core.kernel.withdraw(withdraw(facts)):
-            self._core.log.warning("after a failed start", container=container.name, error=fault.message)
+        faults: Sequence[Fault]
+        try:
+            faults = await self._core.kernel.withdraw(withdraw(facts))
+        except Fault as e:
+            faults = [e]
+        for fault in faults:
+            self._complain("the kernel keeps something of a container", container, fault)
+
+    async def _clear(self, container: Container) -> None:
+        """Nothing of the container's process, ended or not, stays with the runtime."""
+        try:
+            await self._core.runtime.delete(container.id)
+        except Fault as fault:
+            self._complain("the runtime keeps something of a container", container, fault)
+
+    async def _record(
+        self, *put: Stored, delete: Sequence[Stored] = (), end: Container | None = None
+    ) -> None:
+        try:
+            await self._core.state.record(*put, delete=delete, end=end)
+        except Fault as fault:
+            self._core.log.warning("cannot store what has happened", error=fault.message)
+
+    def _complain(self, what: str, container: Container, fault: Fault) -> None:
+        self._core.log.warning(what, container=container.name, error=fault.message)
 
     async def publish(self, container: Container) -> None:
         """The container goes by another name now."""
         if container.sandbox:
-            await self._naming.publish(container)
+            await self._naming.republish(container)
 
     @asynccontextmanager
     async def mounted(self, container: Container) -> AsyncIterator[str]:
         """The container's root file system, mounted while the context lasts."""
         overlay = await self.overlay(container)
         async with self._core.locks.hold(f"container/{container.id}"):
-            if not self._core.state.containers[container.id].state.running:
-                await self._core.kernel.apply(establish([overlay]))
+            current = self._core.state.container(container.id)
+            if active(current):
+                yield overlay.target
+                return
+            await self._core.kernel.apply(establish([overlay]))
             try:
                 yield overlay.target
             finally:
-                if not self._core.state.containers[container.id].state.running:
-                    await self._withdraw([overlay], container)
+                await self._withdraw([overlay], container)
 
     # Tasks.
 
@@ -435,6 +491,11 @@ class Lifecycle:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def active(container: Container) -> bool:
+    """Whether it has a process, and with it a root file system and networks: not while it waits to restart."""
+    return container.state.status in ("running", "paused")
 
 
 def exit_code_of_failure(message: str) -> int:

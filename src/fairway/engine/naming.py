@@ -29,6 +29,15 @@ class Naming:
         if concerned or zones:
             await self._core.resolver.publish([network_names(state, n) for n in concerned.values()], zones)
 
+    async def republish(self, container: Container, networks: Iterable[Network] = ()) -> None:
+        """``publish`` after what stays done even if the resolver fails: a new one is told everything."""
+        try:
+            await self.publish(container, networks)
+        except Fault as e:
+            self._core.log.warning(
+                "the resolver did not take names", container=container.name, error=e.message
+            )
+
     async def publish_all(self) -> None:
         """Everything at once, for a resolver that knows nothing yet."""
         state = self._core.state
@@ -52,6 +61,8 @@ class Naming:
         state, result = self._core.state, list[Zone]()
         for network in networks:
             for peer, endpoint in state.members(network.id):
+                if not endpoint.request.links:
+                    continue
                 links = {link.partition(":")[0].removeprefix("/") for link in endpoint.request.links}
                 if peer.id != changed.id and peer.sandbox and links & {changed.name, changed.id}:
                     renewed = zone(state, peer, self._core.settings.dns)

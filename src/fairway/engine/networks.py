@@ -15,7 +15,7 @@ from fairway.model.container import Container
 from fairway.model.errors import Conflict, Fault, Forbidden, InvalidParameter, NotFound
 from fairway.model.network import BridgeOptions, Endpoint, EndpointRequest, Network, Pool, Sandbox
 from fairway.model.request import NetworkRequest, PoolRequest, PruneFilter
-from fairway.plan import Fact, Plan, Resolver, difference, establish, withdraw
+from fairway.plan import Plan, Resolver, difference, establish, withdraw
 
 PREDEFINED = ("bridge", "host", "none")
 _DEFAULT_BRIDGE_OPTIONS = {
@@ -93,8 +93,7 @@ class Networks:
                 raise Forbidden(f"configuration network {network.name!r} is in use by {', '.join(users)}")
             stale = [e for _, e in self._core.state.members(network.id)]
             await self._core.state.commit(delete=[network, *stale])
-            for fault in await self._core.kernel.withdraw(withdraw(find(network.driver).network(network))):
-                self._core.log.warning("while removing a network", network=network.name, error=fault.message)
+            await self._withdraw(withdraw(find(network.driver).network(network)), network)
             self._core.ipam.remove(network.id)
         self._core.events.network(network, "destroy")
 
@@ -123,12 +122,17 @@ class Networks:
             except BaseException:
                 self._core.ipam.remove(network.id)
                 raise
+            plan = Plan()
             try:
-                await self._core.kernel.apply(establish(find(network.driver).network(network)))
+                wanted = establish(find(network.driver).network(network))
+                await self._core.kernel.apply(wanted)
+                plan = wanted
                 await state.commit(end=network)
             except BaseException:
+                await self._withdraw(plan.inverse(), network)
+                stale = [e for _, e in state.members(network.id)]
                 self._core.ipam.remove(network.id)
-                await state.commit(delete=[network], end=network)
+                await state.record(delete=[network, *stale], end=network)
                 raise
         self._core.events.network(network, "create")
 
@@ -238,10 +242,10 @@ class Networks:
         async with self._core.locks.hold(f"container/{target.id}"):
             target = self._core.state.container(target.id)
             chosen = self.find(network)
-            await self._settled(chosen)
+            await self.settled(chosen)
             self._check_connect(chosen, target, request)
             endpoint = Endpoint(network_id=chosen.id, container_id=target.id, request=request)
-            if target.state.running:
+            if target.sandbox:
                 await self._join(chosen, target, endpoint)
                 self._core.events.network(chosen, "connect", target.id)
             else:
@@ -298,7 +302,7 @@ class Networks:
             raise Forbidden(f"endpoint with name {container.name} already exists in network {network.name}")
         check_request(network, request)
 
-    async def _settled(self, network: Network) -> None:
+    async def settled(self, network: Network) -> None:
         """Wait until a network that is being created is there; raises NotFound if that failed."""
         async with self._core.locks.hold(f"network/{network.id}"):
             self.find(network.id)
@@ -307,47 +311,55 @@ class Networks:
         core, sandbox = self._core, self._core.state.sandboxes[container.sandbox]
         had_resolver, outward = self._resolves(container), self._attachments.outward(container, sandbox)
         endpoint = self._attachments.reserve(network, container, endpoint)
+        plan = Plan()
         try:
             await core.state.commit(endpoint, begin=endpoint)
-        except BaseException:
-            self._attachments.release(endpoint)
-            raise
-        try:
             await self._naming.publish(container)
-            await core.kernel.apply(
+            wanted = (
                 establish(self._attachments.facts(network, endpoint, sandbox))
                 + difference(self._attachments.outward(container, sandbox), outward)
                 + self._resolver(container, sandbox, had_resolver)
             )
+            await core.kernel.apply(wanted)
+            plan = wanted
+            if not had_resolver and resolves(network):
+                self.write_resolv_conf(container)
+            hostname = container.config.hostname or container.id[:12]
+            own = "".join(f"{a.partition('/')[0]}\t{hostname}\n" for a in endpoint.addresses)
+            core.files.append(container.id, "hosts", own)
             await core.state.commit(end=endpoint)
         except BaseException:
-            await core.state.commit(delete=[endpoint], end=endpoint)
+            await core.state.record(delete=[endpoint], end=endpoint)
+            await self._withdraw(plan.inverse(), network)
             self._attachments.release(endpoint)
-            await self._naming.publish(container, [network])
+            await self._naming.republish(container, [network])
             raise
-        if not had_resolver and resolves(network):
-            self.write_resolv_conf(container)
-        hostname = container.config.hostname or container.id[:12]
-        own = "".join(f"{a.partition('/')[0]}\t{hostname}\n" for a in endpoint.addresses)
-        core.files.append(container.id, "hosts", own)
 
     async def _leave(self, network: Network, container: Container, endpoint: Endpoint) -> None:
         core, sandbox = self._core, self._core.state.sandboxes[container.sandbox]
-        outward = self._attachments.outward(container, sandbox)
-        facts: tuple[Fact, ...] = self._attachments.facts(network, endpoint, sandbox)
+        had_resolver, before = self._resolves(container), self._attachments.sandbox_facts(container, sandbox)
         await core.state.commit(delete=[endpoint])
-        remaining = self._attachments.outward(container, sandbox)
-        gone = withdraw([*facts, *(f for f in outward if f not in remaining)])
-        for fault in await core.kernel.withdraw(gone):
-            core.log.warning("while disconnecting", network=network.name, error=fault.message)
+        await self._withdraw(difference(self._attachments.sandbox_facts(container, sandbox), before), network)
         self._attachments.release(endpoint)
+        await self._naming.republish(container, [network])
+        if had_resolver and not self._resolves(container):
+            await self._naming.withdraw(sandbox.id)
+            try:
+                self.write_resolv_conf(container)
+            except Fault as e:
+                core.log.warning("while disconnecting", container=container.name, error=e.message)
+
+    async def _withdraw(self, plan: Plan, network: Network) -> None:
+        """Take every step that can be taken: what the state no longer has must not stop at a failure."""
+        faults: Sequence[Fault]
         try:
-            await core.kernel.apply(establish(f for f in remaining if f not in outward))
+            faults = await self._core.kernel.withdraw(plan)
         except Fault as e:
-            core.log.warning(
-                "no default route after disconnecting", container=container.name, error=e.message
+            faults = [e]
+        for fault in faults:
+            self._core.log.warning(
+                "the kernel did not follow a network", network=network.name, error=fault.message
             )
-        await self._naming.publish(container, [network])
 
     def _resolves(self, container: Container) -> bool:
         return any(resolves(n) for n, e in self._core.state.attachments(container.id) if e.id)

@@ -67,9 +67,14 @@ class Ports:
                 host_port=number,
             )
             self.hold(container.id, [port])
-            if await self._core.kernel.port_free(port.protocol, port.host_address, number):
+            free = False
+            try:
+                free = await self._core.kernel.port_free(port.protocol, port.host_address, number)
+            finally:
+                if not free:
+                    self.release([port])
+            if free:
                 return port
-            self.release([port])
             reason = "address already in use"
         raise Conflict(
             "failed to set up container networking: driver failed programming external connectivity on "

@@ -102,7 +102,10 @@ class Runtime(Protocol):
     async def resume(self, container: str) -> None: ...
 
     async def delete(self, container: str) -> None:
-        """Remove what the runtime keeps of an ended container (cgroup, state, bundle); never its log."""
+        """Remove what the runtime keeps of a container (cgroup, state, bundle); never its log.
+
+        A process that still runs is killed; no error when nothing is kept.
+        """
 
     async def attach(self, container: str) -> Streams:
         """Streams from now on; valid between create and exit."""
@@ -131,6 +134,9 @@ class Runtime(Protocol):
 
     async def running(self) -> Mapping[str, int]:
         """Containers of this daemon whose process exists, with its pid."""
+
+    async def kept(self) -> Sequence[str]:
+        """Containers of this daemon that ``delete`` would remove something of, ended or not."""
 
     async def forget(self, container: str) -> None:
         """Remove everything, the log included."""

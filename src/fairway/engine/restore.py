@@ -1,25 +1,40 @@
 """Bringing memory, store and kernel together at start: the same code for a first start, a restart, a crash.
 
 Operations that nobody was told about are rolled back; then the kernel is led from what it holds to what the
-state wants, in one plan. Containers that ended meanwhile are seen to as if they had just ended.
+state wants, in one plan. Containers that ended meanwhile are seen to as if they had just ended, and removals
+that were cut off are finished.
 """
+
+from collections.abc import Collection, Iterator
 
 import msgspec
 
 from fairway.drivers import find
+from fairway.engine.attachments import Attachments
+from fairway.engine.containers import Containers
 from fairway.engine.core import Core
-from fairway.engine.lifecycle import Lifecycle
+from fairway.engine.lifecycle import Lifecycle, active
 from fairway.engine.naming import Naming
+from fairway.engine.state import Stored
 from fairway.model.container import Container
-from fairway.model.errors import Fault
-from fairway.plan import Fact, Step, difference
+from fairway.model.errors import Fault, System
+from fairway.plan import Address, Fact, Namespace, Resolver, Route, Step, difference, establish
 
 
 class Restore:
-    def __init__(self, core: Core, lifecycle: Lifecycle, naming: Naming) -> None:
+    def __init__(
+        self,
+        core: Core,
+        lifecycle: Lifecycle,
+        naming: Naming,
+        attachments: Attachments,
+        containers: Containers,
+    ) -> None:
         self._core = core
         self._lifecycle = lifecycle
         self._naming = naming
+        self._attachments = attachments
+        self._containers = containers
 
     async def roll_back(self) -> None:
         """Undo in the state what no client was told of; the reconciliation then undoes it in the kernel."""
@@ -34,21 +49,30 @@ class Restore:
                 await state.commit(delete=[state.endpoints[intent.id]])
             elif intent.kind == "container" and intent.id in state.containers:
                 await self._take_back_start(state.containers[intent.id])
+        dangling = list(self._dangling())
+        if dangling:
+            await state.commit(delete=dangling)
         await state.forget_intents()
 
     async def _take_back_start(self, container: Container) -> None:
+        """As before the start; one that the restart policy had asked for is tried again later."""
         core = self._core
-        await core.runtime.kill(container.id, 9)
-        await core.runtime.delete(container.id)
         sandbox = core.state.sandboxes.get(container.sandbox)
-        idle = [
-            msgspec.structs.replace(e, id="", addresses=(), previous=e.addresses or e.previous)
-            for e in core.state.endpoints_of(container.id)
-        ]
-        status = "created" if not container.state.started else "exited"
+        idle = [self._attachments.idle(e) for e in core.state.endpoints_of(container.id)]
+        old = container.state.status
+        status = old if old in ("created", "exited", "restarting") else "exited"
         state = msgspec.structs.replace(container.state, status=status, pid=0)
         new = msgspec.structs.replace(container, sandbox="", state=state, ports=())
         await core.state.commit(new, *idle, delete=[sandbox] if sandbox else [])
+
+    def _dangling(self) -> Iterator[Stored]:
+        """Endpoints without their network or container, sandboxes without a container."""
+        state = self._core.state
+        for endpoint in state.endpoints.values():
+            if endpoint.network_id not in state.networks or endpoint.container_id not in state.containers:
+                yield endpoint
+        used = {container.sandbox for container in state.containers.values()}
+        yield from (s for s in state.sandboxes.values() if s.id not in used)
 
     def reserve(self) -> None:
         """Take into the address book what the state says is in use."""
@@ -61,6 +85,12 @@ class Restore:
         for container in self._core.state.containers.values():
             self._lifecycle.ports.hold(container.id, container.ports)
 
+    async def publish(self) -> None:
+        """Tell the resolver all names, and have it forget sandboxes that are gone."""
+        await self._naming.publish_all()
+        for sandbox in await self._core.resolver.sandboxes() - self._core.state.sandboxes.keys():
+            await self._naming.withdraw(sandbox)
+
     async def desired(self) -> list[Fact]:
         """Everything that shall hold in the kernel."""
         state = self._core.state
@@ -68,7 +98,7 @@ class Restore:
         for network in state.networks.values():
             facts += find(network.driver).network(network)
         for container in state.containers.values():
-            if container.state.status in ("running", "paused"):
+            if active(container):
                 await self._lifecycle.overlay(container)
                 facts += self._lifecycle.facts(container)
         return facts
@@ -76,29 +106,68 @@ class Restore:
     async def reconcile(self) -> list[Step]:
         """Lead the kernel to the desired state; returns what had to be done.
 
-        What fails is logged and left: one broken network must not keep the others down.
+        What fails is logged and left: one broken network must not keep the others down. Only for the start,
+        when nothing else is under way: what an operation has made and not committed yet would be taken away.
         """
-        plan = difference(await self.desired(), await self._core.kernel.facts())
+        desired = await self.desired()
+        plan = difference(desired, ours(desired, await self._core.kernel.facts()))
         if plan.steps:
             self._core.log.info("bringing the kernel in line with the state", steps=len(plan))
             for fault in await self._core.kernel.withdraw(plan):
                 self._core.log.warning("while reconciling", error=fault.message)
         return list(plan.steps)
 
+    async def listen(self) -> None:
+        """Have a new resolver process listen in every sandbox. Raises System if some could not be opened."""
+        failed: list[str] = []
+        for id_ in list(self._core.state.containers):
+            async with self._core.locks.hold(f"container/{id_}"):
+                container = self._core.state.containers.get(id_)
+                if container is None or not active(container):
+                    continue
+                wanted = [f for f in self._lifecycle.facts(container) if isinstance(f, Resolver)]
+                try:
+                    await self._core.kernel.apply(establish(wanted))
+                except Fault as fault:
+                    failed.append(fault.message)
+        if failed:
+            raise System("; ".join(failed))
+
+    async def clear_runtime(self) -> None:
+        """Have the runtime drop what it keeps of containers that do not run, or that nobody knows."""
+        core = self._core
+        for id_ in await core.runtime.kept():
+            container = core.state.containers.get(id_)
+            if container and active(container):
+                continue
+            try:
+                await (core.runtime.delete(id_) if container else core.runtime.forget(id_))
+            except Fault as fault:
+                core.log.warning("the runtime keeps something of a container", id=id_, error=fault.message)
+
     async def resume(self) -> None:
         """Watch containers that still run, and see to those that ended while nobody looked."""
         core = self._core
         running = await core.runtime.running()
         for container in list(core.state.containers.values()):
-            if container.state.status in ("running", "paused"):
+            if active(container):
                 if container.id not in running:
                     core.log.info("a container ended meanwhile", container=container.name)
                 self._lifecycle.watch(container)
+            elif container.state.status == "removing" or (
+                container.host.auto_remove and container.state.status == "exited"
+            ):
+                await self._remove(container)
             elif container.state.status == "restarting" or (
                 container.state.status == "exited" and container.host.restart_policy.name == "always"
             ):
                 await self._start_again(container)
-        await self._naming.publish_all()
+
+    async def _remove(self, container: Container) -> None:
+        try:
+            await self._containers.finish_removal(container)
+        except Fault as e:
+            self._core.log.warning("cannot remove a container", container=container.name, error=e.message)
 
     async def _start_again(self, container: Container) -> None:
         async with self._core.locks.hold(f"container/{container.id}"):
@@ -108,3 +177,14 @@ class Restore:
                 self._core.log.warning(
                     "cannot restart a container", container=container.name, error=e.message
                 )
+
+
+def ours(desired: Collection[Fact], actual: Collection[Fact]) -> list[Fact]:
+    """What holds, without the addresses and routes that a living container set in its own namespace."""
+    alive = {fact.path for fact in desired if isinstance(fact, Namespace)}
+    wanted = frozenset(desired)
+    return [
+        fact
+        for fact in actual
+        if fact in wanted or not (isinstance(fact, Address | Route) and fact.namespace in alive)
+    ]

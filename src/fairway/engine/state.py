@@ -71,6 +71,8 @@ class State:
         self._container_names: dict[str, str] = {}
         self._of_container: dict[str, dict[str, str]] = {}
         self._of_network: dict[str, dict[str, str]] = {}
+        self.host_interfaces: set[str] = set()
+        """Names of the host's ends of all endpoints."""
 
     def load(self) -> None:
         """Read everything from the store; blocking, once, before the engine serves."""
@@ -96,31 +98,47 @@ class State:
         begin: Stored | None = None,
         end: Stored | None = None,
     ) -> None:
-        """Insert or replace objects and delete others, in one transaction.
+        """Insert or replace objects and delete others, in one transaction; all or nothing.
 
-        ``begin`` marks an object as being created, ``end`` takes the mark away.
+        ``begin`` marks an object as being created, ``end`` takes the mark away. A caller that is cancelled
+        meanwhile leaves the change made.
         """
-        changes: list[Change] = [Put(_KINDS[type(o)], key(o), self._encoder.encode(o)) for o in put]
         gone = tuple(delete)
+        changes = self._changes(put, gone, begin, end)
+        before = [self._tables[_KINDS[type(o)]].get(key(o)) for o in put]
+        self._apply(put, gone)
+        try:
+            await self._write(changes)
+        except Exception:
+            for thing, old in zip(put, before, strict=True):
+                self._drop(thing) if old is None else self._put(old)
+            for thing in gone:
+                self._put(thing)
+            raise
+
+    async def record(self, *put: Stored, delete: Iterable[Stored] = (), end: Stored | None = None) -> None:
+        """Like ``commit``, of what has happened already: memory keeps it even if the store refuses."""
+        gone = tuple(delete)
+        self._apply(put, gone)
+        await self._write(self._changes(put, gone, None, end))
+
+    def _apply(self, put: Sequence[Stored], gone: Sequence[Stored]) -> None:
+        for thing in put:
+            self._put(thing)
+        for thing in gone:
+            self._drop(thing)
+
+    def _changes(
+        self, put: Sequence[Stored], gone: Sequence[Stored], begin: Stored | None, end: Stored | None
+    ) -> list[Change]:
+        changes: list[Change] = [Put(_KINDS[type(o)], key(o), self._encoder.encode(o)) for o in put]
         changes += [Delete(_KINDS[type(o)], key(o)) for o in gone]
         if begin is not None:
             intent = Intent(_KINDS[type(begin)], key(begin))
             changes.append(Put("meta", f"intent/{intent.kind}/{intent.id}", self._encoder.encode(intent)))
         if end is not None:
             changes.append(Delete("meta", f"intent/{_KINDS[type(end)]}/{key(end)}"))
-        before = [self._tables[_KINDS[type(o)]].get(key(o)) for o in put]
-        for thing in put:
-            self._put(thing)
-        for thing in gone:
-            self._drop(thing)
-        try:
-            await self._write(changes)
-        except BaseException:
-            for thing, old in zip(put, before, strict=True):
-                self._drop(thing) if old is None else self._put(old)
-            for thing in gone:
-                self._put(thing)
-            raise
+        return changes
 
     def place(self, thing: Stored) -> None:
         """Put an object into memory alone, ahead of the commit that makes it durable."""
@@ -138,7 +156,8 @@ class State:
             await self._write([Delete("meta", name) for name in names])
 
     async def _write(self, changes: Sequence[Change]) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._writer, self._store.commit, changes)
+        writing = asyncio.get_running_loop().run_in_executor(self._writer, self._store.commit, changes)
+        await asyncio.shield(writing)
 
     def close(self) -> None:
         self._writer.shutdown()
@@ -156,13 +175,17 @@ class State:
                     self._container_names.pop(old.name, None)
                 self._container_names[thing.name] = thing.id
             case Endpoint():
+                if isinstance(old, Endpoint):
+                    self.host_interfaces.discard(old.host_interface)
+                if thing.host_interface:
+                    self.host_interfaces.add(thing.host_interface)
                 self._of_container.setdefault(thing.container_id, {})[thing.network_id] = key(thing)
                 self._of_network.setdefault(thing.network_id, {})[thing.container_id] = key(thing)
             case _:
                 pass
 
     def _drop(self, thing: Stored) -> None:
-        self._tables[_KINDS[type(thing)]].pop(key(thing), None)
+        old = self._tables[_KINDS[type(thing)]].pop(key(thing), None)
         match thing:
             case Network():
                 if self._network_names.get(thing.name) == thing.id:
@@ -171,6 +194,8 @@ class State:
                 if self._container_names.get(thing.name) == thing.id:
                     del self._container_names[thing.name]
             case Endpoint():
+                if isinstance(old, Endpoint):
+                    self.host_interfaces.discard(old.host_interface)
                 _unlink(self._of_container, thing.container_id, thing.network_id)
                 _unlink(self._of_network, thing.network_id, thing.container_id)
             case _:

@@ -69,8 +69,9 @@ class Volumes:
             users = self.users(name)
             if users:
                 raise Conflict(f"remove {name}: volume is in use - [{', '.join(users)}]")
-            await self._core.state.commit(delete=[volume])
+            # the data first: after a crash in between the volume can be removed again; data alone could not
             await asyncio.to_thread(self._core.files.remove_volume, name)
+            await self._core.state.commit(delete=[volume])
         self._core.events.emit("volume", "destroy", name, {"driver": "local"})
 
     async def size(self, name: str) -> int:

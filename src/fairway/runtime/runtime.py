@@ -269,8 +269,11 @@ class OciRuntime:
 
     async def running(self) -> Mapping[str, int]:
         """See ``Runtime``."""
-        names = [bundle.name for bundle in self._paths.bundles.iterdir()]
-        return {name: pid for name in names if (pid := self._alive(name))}
+        return {name: pid for name in await self.kept() if (pid := self._alive(name))}
+
+    async def kept(self) -> Sequence[str]:
+        """See ``Runtime``."""
+        return [bundle.name for bundle in self._paths.bundles.iterdir()]
 
     async def forget(self, container: str) -> None:
         """See ``Runtime``."""

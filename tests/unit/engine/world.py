@@ -94,7 +94,7 @@ class FakeRuntime:
 
     async def wait(self, container: str) -> Exit:
         if container not in self.ends:
-            return Exit(code=255, finished=self._clock.now())
+            raise NotFound(f"No such container: {container}")
         return await asyncio.shield(self.ends[container])
 
     def end(self, container: str, code: int) -> None:
@@ -110,7 +110,12 @@ class FakeRuntime:
     async def resume(self, container: str) -> None: ...
 
     async def delete(self, container: str) -> None:
+        await self.kill(container, 9)
         self.launches.pop(container, None)
+        self.ends.pop(container, None)
+
+    async def kept(self) -> Sequence[str]:
+        return list(self.ends)
 
     async def attach(self, container: str) -> FakeStreams:
         return self.streams[container]
@@ -119,7 +124,7 @@ class FakeRuntime:
         return {c: 1 for c, end in self.ends.items() if not end.done()}
 
     async def forget(self, container: str) -> None:
-        self.launches.pop(container, None)
+        await self.delete(container)
 
     def log_path(self, container: str) -> str:
         return f"/data/containers/{container}/log"

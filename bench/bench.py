@@ -1,0 +1,117 @@
+"""Fairway and dockerd side by side, in one run: ``make bench``.
+
+Each measure alternates between the engines round by round, and the order changes every round. Prints a table
+of medians and ratios and writes it, with all samples, below ``bench/results``.
+"""
+
+import argparse
+import contextlib
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from engines import Docker, Engine, Fairway
+from measures import MEASURES, Measure
+from packages import Unavailable, dockerd_path
+from report import Report, Row
+
+QUICK_ROUNDS = 2
+WARM_UP = 1
+"""Rounds before the first that counts: caches and lazily started parts belong to no engine's median."""
+RESULTS = Path(__file__).parent / "results"
+
+
+def main() -> int:
+    arguments = _arguments()
+    if os.geteuid() != 0:
+        print("The benchmark makes namespaces and runs containers: that needs root. Try: sudo make bench")
+        return 1
+    wanted = arguments.engines.split(",")
+    began = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    notes: list[str] = []
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fairway-bench-")))
+        engines = stack.enter_context(_engines(folder, wanted, arguments.runtime, notes))
+        rows = [
+            row
+            for measure in MEASURES
+            if not arguments.measures or measure.title in arguments.measures.split(",")
+            for row in _take(measure, engines, QUICK_ROUNDS if arguments.quick else measure.rounds)
+        ]
+        versions = {engine.name: engine.version for engine in engines}
+    report = Report(versions, rows, notes, began)
+    path = report.write(arguments.output)
+    print(f"\n{report.markdown()}\nwritten to {path} and {path.with_suffix('.json').name}")
+    return 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help=f"{QUICK_ROUNDS} rounds each: does it work?")
+    parser.add_argument("--engines", default="fairway,dockerd", help="which engines, comma-separated")
+    titles = ", ".join(measure.title for measure in MEASURES)
+    parser.add_argument("--measures", default="", help=f"only these, comma-separated: {titles}")
+    parser.add_argument("--runtime", default="", help="crun or runc for fairway; dockerd has runc")
+    parser.add_argument("--output", type=Path, default=RESULTS, help="directory for the results")
+    return parser.parse_args()
+
+
+@contextlib.contextmanager
+def _engines(folder: Path, wanted: Sequence[str], runtime: str, notes: list[str]) -> Iterator[list[Engine]]:
+    """Those that can be had, started, ours first; all gone afterwards."""
+    with contextlib.ExitStack() as stack:
+        engines: list[Engine] = []
+
+        def begin(engine: Engine) -> None:
+            stack.callback(engine.close)
+            _progress(f"starting {engine.name}")
+            engine.start()
+            engines.append(engine)
+
+        if "fairway" in wanted:
+            begin(Fairway(folder / "fairway", runtime))
+        if "dockerd" in wanted:
+            try:
+                _progress("looking for dockerd")
+                begin(Docker(folder / "dockerd", dockerd_path()))
+            except Unavailable as reason:
+                notes.append(f"dockerd was not measured: {reason}")
+                print(f"\n{notes[-1]}", file=sys.stderr)
+        yield engines
+        _progress("stopping")
+
+
+def _take(measure: Measure, engines: Sequence[Engine], rounds: int) -> list[Row]:
+    """All rounds of one measure on all engines."""
+    rows = {quantity: Row(quantity, measure.unit) for quantity in measure.quantities}
+    with contextlib.ExitStack() as stack:
+        prepared = {}
+        for engine in engines:
+            _progress(f"{measure.title}: preparing {engine.name}")
+            prepared[engine.name] = measure.prepare(engine)
+            stack.callback(measure.clean, engine, prepared[engine.name])
+        for number in range(-WARM_UP, rounds):
+            for engine in engines if number % 2 else reversed(engines):
+                _progress(f"{measure.title}: {engine.name}, round {max(0, number + 1)} of {rounds}")
+                samples = measure.round(engine, prepared[engine.name], number)
+                for quantity, sample in samples.items() if number >= 0 else ():
+                    rows[quantity].add(engine.name, sample)
+    return list(rows.values())
+
+
+def _progress(text: str) -> None:
+    """One line that changes on a terminal; a line each where there is none."""
+    if sys.stderr.isatty():
+        width = shutil.get_terminal_size().columns - 1
+        print(f"\r{text[:width]:<{width}}", end="", file=sys.stderr, flush=True)
+    elif "round" not in text or text.endswith(tuple(f" {n} of {n}" for n in range(1, 1000))):
+        print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,251 @@
+"""The engines that are compared, each on a host of its own: network, mount, UTS namespace, tmpfs on /run.
+
+    sh (holds the namespaces) ── fairwayd                   api.sock, data/, exec/ in a private directory
+    sh (holds the namespaces) ── dockerd ── containerd      api.sock, data/ there, the rest on its /run
+
+Both are asked by the same client on a unix socket. When a host is closed, nothing of it is left.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from visits import inside
+
+from fairway.api.client import ApiError, Client, Unreachable
+from fairway.kernel.netlink import Channel
+from fairway.kernel.rtnetlink import get_link
+from fairway.runtime.images.busybox import make_busybox_image
+
+IMAGE = "busybox:latest"
+READY_SECONDS, STOP_SECONDS = 60.0, 30.0
+_SETUP = """
+set -e
+mount -t tmpfs tmpfs /run
+ip link set lo up
+sysctl -qw net.ipv4.ip_forward=1
+"""
+
+
+class Engine:
+    """A daemon on a host of its own. ``client`` talks to it, ``cli`` is its command line."""
+
+    name: str
+    version = ""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        directory.mkdir()
+        self.url = f"unix://{directory}/api.sock"
+        self.client = Client(self.url)
+        self._daemon: subprocess.Popen[bytes] | None = None
+        command = ["unshare", "--net", "--mount", "--uts", "--propagation", "private"]
+        self._anchor = subprocess.Popen(
+            [*command, "--", "sh", "-c", f"{_SETUP}\necho ready\nexec sleep infinity"],
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+        assert self._anchor.stdout
+        with self._anchor.stdout as out:
+            if out.readline() != b"ready\n":
+                raise RuntimeError(
+                    "cannot make a host of its own: this needs root and the sysctl and ip programs"
+                )
+        self._channel = inside(self._anchor.pid, Channel)
+
+    # What differs.
+
+    def command(self) -> list[str]:
+        """The daemon's."""
+        raise NotImplementedError
+
+    def environment(self) -> dict[str, str]:
+        return {k: v for k, v in os.environ.items() if not k.startswith(("DOCKER_", "FAIRWAY_"))}
+
+    def cli(self, *words: str) -> list[str]:
+        """A command line of the engine's own CLI."""
+        raise NotImplementedError
+
+    def describe(self) -> str:
+        """The daemon's version and what runs its containers."""
+        info, version = self.client.get("/info"), self.client.get("/version")
+        parts = (
+            version["Version"],
+            info["DefaultRuntime"],
+            info["Driver"],
+            f"cgroup v{info['CgroupVersion']}",
+        )
+        return ", ".join(parts)
+
+    # Its life.
+
+    def start(self) -> None:
+        """Until it answers and has the image. Raises RuntimeError with the end of its log."""
+        with self._log().open("ab") as log:
+            self._daemon = subprocess.Popen(
+                [*self._enter(), *self.command()],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self.environment(),
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + READY_SECONDS
+        while not self._answers():
+            if self._daemon.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"{self.name} does not start:\n{self._end_of_log()}")
+            time.sleep(0.05)
+        self.version = self.describe()
+        busybox = Path(shutil.which("busybox") or "/bin/busybox")
+        archive = {"Content-Type": "application/x-tar"}
+        self.client.request(
+            "POST", "/images/load", data=[make_busybox_image(busybox)], headers=archive
+        ).read()
+
+    def close(self) -> None:
+        """Stop the daemon and take away everything on its host."""
+        if self._daemon:
+            with contextlib.suppress(ApiError, Unreachable, OSError):
+                for container in self.client.get("/containers/json", {"all": True}):
+                    self.remove_container(container["Id"])
+            self._daemon.send_signal(signal.SIGTERM)
+            try:
+                self._daemon.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._daemon.kill()
+                self._daemon.wait()
+        for pid in self._others():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self._channel.close()
+        self._anchor.kill()
+        self._anchor.wait()
+
+    def pid(self) -> int:
+        assert self._daemon
+        return self._daemon.pid
+
+    # Its host.
+
+    def has_link(self, name: str) -> bool:
+        """Whether its kernel has an interface of that name."""
+        (answer,) = self._channel.exchange([get_link(name)])
+        return bool(answer.code == 0)
+
+    # What measures use to prepare.
+
+    def run_container(self, network: str = "bridge", name: str | None = None) -> str:
+        """A running container that sleeps; its id."""
+        container = self.create_container(network, name)
+        self.client.post(f"/containers/{container}/start")
+        return container
+
+    def create_container(self, network: str, name: str | None = None) -> str:
+        body = {
+            "Image": IMAGE,
+            "Cmd": ["sleep", "1000000"],
+            "HostConfig": {"NetworkMode": network},
+            "NetworkingConfig": {"EndpointsConfig": {network: {}}},
+        }
+        return str(self.client.post("/containers/create", {"name": name}, body)["Id"])
+
+    def remove_container(self, container: str) -> None:
+        self.client.delete(f"/containers/{container}", {"force": True, "v": True})
+
+    def create_network(self, name: str) -> str:
+        """A bridge network; its id."""
+        body = {"Name": name, "Driver": "bridge", "CheckDuplicate": True}
+        return str(self.client.post("/networks/create", None, body)["Id"])
+
+    # Details.
+
+    def _enter(self) -> list[str]:
+        return ["nsenter", "-t", str(self._anchor.pid), "-n", "-m", "-u", "--"]
+
+    def _answers(self) -> bool:
+        try:
+            self.client.request("GET", "/_ping").read()
+        except (Unreachable, ApiError):
+            return False
+        return True
+
+    def _log(self) -> Path:
+        return self.directory / "daemon.log"
+
+    def _end_of_log(self) -> str:
+        return "\n".join(self._log().read_text(errors="replace").splitlines()[-15:])
+
+    def _others(self) -> Iterator[int]:
+        """Processes on its host, all ours by construction: nobody else is in its mount namespace."""
+        own = os.readlink(f"/proc/{self._anchor.pid}/ns/mnt")
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit() and int(entry.name) != self._anchor.pid:
+                with contextlib.suppress(OSError):
+                    if os.readlink(entry / "ns/mnt") == own:
+                        yield int(entry.name)
+
+
+class Fairway(Engine):
+    name = "fairway"
+
+    def __init__(self, directory: Path, runtime: str = "") -> None:
+        """``runtime`` is crun or runc; the daemon chooses when it is empty."""
+        self._runtime = [f"--default-runtime={runtime}"] if runtime else []
+        super().__init__(directory)
+
+    def command(self) -> list[str]:
+        configuration = self.directory / "daemon.json"
+        configuration.write_text("{}")
+        return [
+            str(Path(sys.executable).parent / "fairwayd"),
+            f"--host={self.url}",
+            f"--config-file={configuration}",
+            f"--data-root={self.directory}/data",
+            f"--exec-root={self.directory}/exec",
+            "--pidfile=/run/fairwayd.pid",
+            *self._runtime,
+        ]
+
+    def cli(self, *words: str) -> list[str]:
+        return [str(Path(sys.executable).parent / "fairway"), "-H", self.url, *words]
+
+
+class Docker(Engine):
+    name = "dockerd"
+
+    def __init__(self, directory: Path, path: str) -> None:
+        """``path`` is a ``PATH`` with dockerd and what it starts."""
+        self._path = path
+        self._cgroup = f"fairway-bench-{os.getpid()}"
+        super().__init__(directory)
+
+    def command(self) -> list[str]:
+        return [
+            "dockerd",
+            f"--host={self.url}",
+            f"--data-root={self.directory}/data",
+            "--exec-root=/run/docker",
+            "--pidfile=/run/docker.pid",
+            "--storage-driver=overlay2",
+            "--exec-opt=native.cgroupdriver=cgroupfs",
+            f"--cgroup-parent=/{self._cgroup}",
+            "--iptables=true",
+        ]
+
+    def environment(self) -> dict[str, str]:
+        return super().environment() | {"PATH": self._path}
+
+    def cli(self, *words: str) -> list[str]:
+        return [shutil.which("docker", path=self._path) or "docker", "-H", self.url, *words]
+
+    def close(self) -> None:
+        super().close()
+        for parent in Path("/sys/fs/cgroup").glob(f"**/{self._cgroup}"):
+            for directory, _, _ in os.walk(parent, topdown=False):
+                Path(directory).rmdir()
