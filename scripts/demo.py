@@ -12,6 +12,7 @@ Exit status: 0 if every step turned out as it should and nothing is left, else 1
 """
 
 import contextlib
+import json
 import os
 import re
 import shlex
@@ -25,7 +26,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fairway.api.client import Client
 from fairway.model.errors import Fault
 from fairway.runtime.images.busybox import make_busybox_image
 from topology import draw
@@ -216,10 +216,6 @@ class Host:
         """A file as processes there see it."""
         return (Path(f"/proc/{self.pid}/root") / path.lstrip("/")).read_text()
 
-    def client(self) -> Client:
-        """A client of the daemon, through its socket on the tmpfs there."""
-        return Client(f"unix:///proc/{self.pid}/root{self.socket}")
-
     def start_daemon(self) -> None:
         log = f"{self.directory}/fairwayd.log"
         words = [
@@ -234,11 +230,12 @@ class Host:
         )
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline and self._daemon.poll() is None:
-            with contextlib.suppress(Fault):
-                self.client().request("GET", "/_ping").read()
+            if self.command("fairway network ls -q").returncode == 0:
                 return
-            time.sleep(0.02)
-        raise Unexpected(f"fairwayd does not answer:\n{self.read(log)}")
+        raise Unexpected("fairwayd does not answer")
+
+    def log(self) -> str:
+        return self.read(f"{self.directory}/fairwayd.log")
 
     def stop_daemon(self) -> None:
         """In order. nsenter only waits for the daemon, so the signal goes to the pid in its pid file.
@@ -345,9 +342,8 @@ class Show:
 
 def picture(host: Host) -> str:
     """The user's networks as the API tells them."""
-    client = host.client()
-    names = [n["Id"] for n in client.get("/networks", {"filters": '{"type":["custom"]}'})]
-    return draw(client.get(f"/networks/{name}") for name in names)
+    told = host.command("fairway network inspect $(fairway network ls -q --filter type=custom)", check=True)
+    return draw(json.loads(told.stdout))
 
 
 def walk(host: Host, show: Show, known: dict[str, str]) -> None:
@@ -383,6 +379,8 @@ def demonstrate(show: Show, known: dict[str, str]) -> Host:
         try:
             host.start_daemon()
             walk(host, show, known)
+        except Unexpected as fault:
+            raise Unexpected(f"{fault}\nThe daemon's log:\n{host.log()}") from None
         finally:
             host.command("fairway ps -aq | xargs -r fairway rm -f")
             host.stop_daemon()

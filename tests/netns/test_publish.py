@@ -144,7 +144,7 @@ async def test_who_reaches_a_published_port_and_as_whom(
 
 
 async def test_neighbours_reach_the_published_port(host: NetnsHost, kernel: LinuxKernel) -> None:
-    """On one bridge the client's address is kept where br_netfilter brings the answer back through the host."""
+    """On one bridge the client keeps its address where br_netfilter brings the answer back."""
     assert seen_source(host, "client", HOST_IP, 8080) in ("10.1.0.1", "10.1.0.3")
 
 

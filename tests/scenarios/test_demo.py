@@ -1,11 +1,13 @@
 """``make demo``: it succeeds, and nothing of it is left, however it ends."""
 
+import contextlib
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,14 +17,19 @@ ROOT = Path(__file__).parents[2]
 PATIENCE = 60.0
 
 
-def start(directory: Path) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
+@contextlib.contextmanager
+def started(directory: Path) -> "Iterator[subprocess.Popen[str]]":
+    with subprocess.Popen(
         [sys.executable, str(ROOT / "scripts" / "demo.py")],
         env=os.environ | {"TMPDIR": str(directory), "PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-    )
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
 
 
 def read_until(process: "subprocess.Popen[str]", text: str) -> str:
@@ -59,8 +66,8 @@ def gone(directory: Path) -> bool:
 
 def test_it_succeeds_and_leaves_nothing(tmp_path: Path) -> None:
     links = os.listdir("/sys/class/net")
-    process = start(tmp_path)
-    output, _ = process.communicate(timeout=120)
+    with started(tmp_path) as process:
+        output, _ = process.communicate(timeout=120)
     assert process.returncode == 0, output
     assert "100% packet loss" in output
     assert re.search(r"PING app_container\.app \(172\.\d+\.0\.2\)", output)
@@ -77,20 +84,19 @@ def test_it_succeeds_and_leaves_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_it_takes_everything_down(tmp_path: Path, number: signal.Signals) -> None:
-    process = start(tmp_path)
-    read_until(process, "$ fairway network connect")
-    process.send_signal(number)
-    output, _ = process.communicate(timeout=60)
+    with started(tmp_path) as process:
+        read_until(process, "$ fairway network connect")
+        process.send_signal(number)
+        output, _ = process.communicate(timeout=60)
     assert process.returncode == 130, output
     assert os.listdir(tmp_path) == []
     assert remaining(tmp_path) == []
 
 
 def test_killed_it_takes_its_processes_and_namespaces_along(tmp_path: Path) -> None:
-    process = start(tmp_path)
-    seen = read_until(process, "$ fairway network connect")
-    process.kill()
-    process.communicate()
+    with started(tmp_path) as process:
+        seen = read_until(process, "$ fairway network connect")
+        process.kill()
     assert gone(tmp_path), remaining(tmp_path)
     for container in re.findall(r"^  ([0-9a-f]{64})$", seen, re.MULTILINE):
         for directory in Path("/sys/fs/cgroup").glob(f"*/*/{container}"):

@@ -84,7 +84,7 @@ def clean(client: Client) -> Iterator[None]:
     """Nothing is left for the next test."""
     yield
     client.host.ok("docker ps -aq | xargs -r docker rm -f")
-    assert client.host.run("pgrep -x conmon").returncode != 0
+    assert not [line for line in client.host.processes() if "conmon" in line]
 
 
 def container_terminal(session: Terminal) -> None:

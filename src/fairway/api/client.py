@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from fairway.model.errors import Fault, InvalidParameter, System, Unavailable
@@ -99,7 +100,8 @@ class Stream:
     """The raw two-way byte stream that an upgraded request turns into.
 
     ``headers`` are those of the answer. ``socket`` may be given to ``select``; ask ``pending`` first, as
-    bytes may have arrived together with the headers."""
+    bytes may have arrived together with the headers.
+    """
 
     def __init__(self, wire: _Wire, headers: dict[str, str]) -> None:
         self._wire, self.headers = wire, headers
@@ -117,9 +119,21 @@ class Stream:
         """Some bytes; empty when the daemon has closed its side."""
         return self._wire.some()
 
-    def send(self, data: bytes) -> None:
-        """All of ``data``."""
-        self._wire.sock.sendall(data)
+    def send_some(self, data: bytes) -> int:
+        """As much of ``data`` as goes without waiting; how many bytes that was."""
+        sock = self._wire.sock
+        sock.setblocking(False)
+        try:
+            return sock.send(data)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            # With TLS the same is told in OpenSSL's words, and ssl is not imported for this alone.
+            if type(error).__name__ in ("SSLWantReadError", "SSLWantWriteError"):
+                return 0
+            raise
+        finally:
+            sock.setblocking(True)
 
     def end_input(self) -> None:
         """Tell the daemon that nothing more will be sent; it may go on sending."""
@@ -138,7 +152,8 @@ class Client:
 
     ``host`` is ``unix:///path``, ``tcp://host:port`` (with ``tls`` for https); ``version`` a path prefix
     such as ``1.43``, or empty. Every method raises ``Unreachable`` when nobody listens, ``ApiError`` for a
-    status from 400."""
+    status from 400.
+    """
 
     def __init__(self, host: str = DEFAULT_HOST, tls: Tls | None = None, version: str = "") -> None:
         self.host, self._tls = host, tls
@@ -250,7 +265,9 @@ class Client:
         lines = [f"{method} {target} HTTP/1.1", *(f"{key}: {value}" for key, value in fields.items())]
         wire.sock.sendall("\r\n".join(lines).encode() + b"\r\n\r\n" + payload)
         if data is not None:
-            wire.send_chunked(data)
+            with suppress(BrokenPipeError, ConnectionResetError):
+                # The daemon may refuse before it has read everything: its answer says why.
+                wire.send_chunked(data)
 
 
 class _Wire:

@@ -17,14 +17,8 @@ STATUS: dict[type[errors.Fault], int] = {
 }
 
 
-class TooLarge(errors.InvalidParameter):
-    """The request's body exceeds the limit of the HTTP server; a matter of HTTP only."""
-
-
 def status_of(fault: errors.Fault) -> int:
     """The status of a fault's kind; a subclass has its nearest ancestor's."""
-    if isinstance(fault, TooLarge):
-        return 413
     return next((STATUS[kind] for kind in type(fault).__mro__ if kind in STATUS), 500)
 
 

@@ -122,7 +122,8 @@ async def _uploaded(request: web.Request) -> AsyncIterator[bytes]:
 async def load(call: Call) -> web.StreamResponse:
     if call.text("platform"):
         raise Unsupported("choosing a platform on load is not supported")
-    return await progress(call.request, call.engine.images.load(_uploaded(call.request)))
+    # Docker tells of a bad archive in the stream; clients look for it there (docker-py: ImageLoadError).
+    return await progress(call.request, call.engine.images.load(_uploaded(call.request)), in_stream=True)
 
 
 async def get_one(call: Call) -> web.StreamResponse:

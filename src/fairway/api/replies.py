@@ -74,13 +74,20 @@ async def byte_stream(
     return response
 
 
-async def progress(request: web.Request, messages: AsyncIterator[dict[str, Any]]) -> web.StreamResponse:
+async def progress(
+    request: web.Request, messages: AsyncIterator[dict[str, Any]], *, in_stream: bool = False
+) -> web.StreamResponse:
     """One JSON object per line, as load, import and pull report (API, ``ImageCreate``).
 
-    A fault before the first message becomes a status; a later one a last line with ``errorDetail``, since the
-    status has been sent.
+    A fault before the first message becomes a status, unless all are to be told ``in_stream``; a later one a
+    last line with ``errorDetail``, since the status has been sent.
     """
-    first = await anext(messages, None)
+    try:
+        first = await anext(messages, None)
+    except Fault as fault:
+        if not in_stream:
+            raise
+        first = _failure(fault)
     response = await open_stream(request, "application/json")
     try:
         if first is not None:
@@ -88,7 +95,10 @@ async def progress(request: web.Request, messages: AsyncIterator[dict[str, Any]]
             async for message in messages:
                 await response.write(json_line(message))
     except Fault as fault:
-        detail = {"errorDetail": {"message": fault.message}, "error": fault.message}
-        await response.write(json_line(detail))
+        await response.write(json_line(_failure(fault)))
     await response.write_eof()
     return response
+
+
+def _failure(fault: Fault) -> dict[str, Any]:
+    return {"errorDetail": {"message": fault.message}, "error": fault.message}

@@ -17,7 +17,7 @@ from aiohttp import web
 
 from fairway.api import decode, filters, versions
 from fairway.api.backend import Backend
-from fairway.api.errors import TooLarge, fault_reply
+from fairway.api.errors import fault_reply
 from fairway.api.replies import STREAM, json_reply
 from fairway.model.errors import Fault, InvalidParameter
 
@@ -62,11 +62,11 @@ class Call:
         if not self.request.can_read_body:
             return b""
         if (self.request.content_length or 0) > decode.LIMIT:
-            raise TooLarge("http: request body too large")
+            raise InvalidParameter("invalid JSON: http: request body too large")
         try:
             data = await self.request.read()
         except web.HTTPRequestEntityTooLarge:
-            raise TooLarge("http: request body too large") from None
+            raise InvalidParameter("invalid JSON: http: request body too large") from None
         if data and self.request.content_type != "application/json":
             given = self.request.headers.get("Content-Type", "")
             raise InvalidParameter(f"unsupported Content-Type header ({given}): must be 'application/json'")
@@ -126,7 +126,9 @@ class Router:
             call = Call(request, self._engine, version, parameters)
             if route.stream:
                 return await self._stream(route, call)
-            return await asyncio.shield(asyncio.ensure_future(_answer(route, call)))
+            answering = asyncio.ensure_future(_answer(route, call))
+            answering.add_done_callback(_expect_lost_client)
+            return await asyncio.shield(answering)
         except Fault as fault:
             return fault_reply(fault)
 
@@ -143,6 +145,12 @@ class Router:
         """Cut what would otherwise go on for as long as a container runs; for the daemon's stop."""
         for task in list(self._streams):
             task.cancel()
+
+
+def _expect_lost_client(answering: "asyncio.Future[web.StreamResponse]") -> None:
+    """When its client has gone nobody awaits an answer any more: that it cannot be sent is no news."""
+    if not answering.cancelled():
+        answering.exception()
 
 
 async def _answer(route: Route, call: Call) -> web.StreamResponse:

@@ -2,4 +2,5 @@
 
 ``tree`` lists the commands; ``main`` finds the one asked for and imports only its module; ``flags`` parses,
 ``usage`` explains, ``exits`` turns errors into texts and exit codes. Everything else is one command group a
-file."""
+file.
+"""

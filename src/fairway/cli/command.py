@@ -81,7 +81,8 @@ class Command:
     ``synopsis`` is what follows the path in the usage line; ``about`` the help's text. ``interspersed``
     False lets the command's own positionals carry options. ``failure`` is the exit code when the daemon
     refuses, and ``advises`` adds "Run '… --help'" to such an error, as ``docker run`` does. ``complete``
-    names what the positionals are (``containers``, ``networks`` …), for the shell."""
+    names what the positionals are (``containers``, ``networks`` …), for the shell.
+    """
 
     def __init__(
         self,

@@ -2,7 +2,8 @@
 
 ``run`` = create (pulling the image when it is missing), attach, wait, start, copy, end with the container's
 own exit status. Whatever fails before the container's process runs ends with 125, 126 or 127 (see
-``exits``)."""
+``exits``).
+"""
 
 from __future__ import annotations
 

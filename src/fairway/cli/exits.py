@@ -3,7 +3,8 @@
 ``0`` done; ``1`` refused; ``64`` a template that cannot be parsed by ``inspect``; ``125`` wrong options, or
 a container that was never started by ``run``; ``126`` its command cannot be executed; ``127`` it does not
 exist; otherwise the container's own exit status. Source: Docker's "Exit status" page and docker/cli
-``cmd/docker``."""
+``cmd/docker``.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ def describe(fault: Fault) -> str:
 
 def start_status(message: str) -> int:
     """The exit code for a container that could not be started, from the daemon's text (docker/cli
-    toStatusError)."""
+    toStatusError).
+    """
     if any(
         text in message
         for text in (

@@ -1,10 +1,10 @@
 """Options, parsed as Docker's are (the Go library pflag): ``--flag value``, ``--flag=value``, ``-it``,
 ``-p80:80``.
 
-The design names argparse; it was tried on paper and rejected: it cannot be told to stop at the first
-positional with ``--flag=false`` booleans and pflag's error texts, its help has another shape, and importing
-it (with gettext) costs 10 ms of the 60 that ``network ls`` may use. Two hundred lines of our own do exactly
-what is needed."""
+argparse was rejected: it knows no ``--flag=false`` booleans, no end of the options at the first positional,
+has other error texts and another shape of help, and importing it (with gettext) costs 10 ms of the 60 that
+``network ls`` may use. Two hundred lines of our own do exactly what is needed.
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,8 @@
 
 TLS follows Docker's rules: ``--tls*`` or ``DOCKER_TLS_VERIFY`` turn it on for ``tcp`` hosts, certificates
 come from ``DOCKER_CERT_PATH`` or the configuration directory. ``DOCKER_API_VERSION`` pins the API's
-version."""
+version.
+"""
 
 from __future__ import annotations
 

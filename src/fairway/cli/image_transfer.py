@@ -1,7 +1,8 @@
 """Images in and out: ``pull``, ``load``, ``save``, ``import``.
 
 Archives are streamed, never held in memory; what is written to a file is written beside it first and
-renamed when complete."""
+renamed when complete.
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,8 @@
 
 Without a format the daemon's JSON is printed as an array; a name that is not found leaves ``[]`` and is
 reported. With a template, Docker's Go type is tried first and then the JSON itself with missing keys as
-errors: so both ``.ID`` and ``.Id`` work, and what exists in neither is refused."""
+errors: so both ``.ID`` and ``.Id`` work, and what exists in neither is refused.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Kinds of option values: how each is read, how repeated ones add up, what help calls them.
 
 The names in help (``list``, ``strings``, ``map``, ``bytes`` …) and the error texts are those of Docker's
-option types (docker/cli ``opts``) and of Go's ``strconv``."""
+option types (docker/cli ``opts``) and of Go's ``strconv``.
+"""
 
 from __future__ import annotations
 

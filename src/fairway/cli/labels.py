@@ -24,7 +24,8 @@ def label_pairs(texts: Iterable[str]) -> dict[str, str]:
 
 def read_lines(name: str) -> list[str]:
     """The lines of a label or environment file that say something; ``InvalidParameter`` when it cannot be
-    read."""
+    read.
+    """
     try:
         text = Path(name).read_bytes()
     except OSError as error:

@@ -2,7 +2,8 @@
 
 The way of a command line: global options up to the first word; the word names a command or a group; the
 leaf's module is imported, its options are parsed, its ``run`` is called with the daemon's client. Every
-failure passes through here once and gets its text and code from ``exits``."""
+failure passes through here once and gets its text and code from ``exits``.
+"""
 
 from __future__ import annotations
 

@@ -1,18 +1,16 @@
 """``network create``, ``connect``, ``disconnect`` and ``rm``.
 
-The command line gives subnets, ranges, gateways and auxiliary addresses as separate lists; here each range,
-gateway and address finds the subnet that contains it, as Docker's command does.
+Each is one request; what Docker's command checks before it asks the daemon is checked here, with its texts.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 from fairway.api.client import ApiError, quote
 from fairway.cli.command import ONE, SOME, TWO, Command, Invocation
 from fairway.cli.endpoint import endpoint_settings
 from fairway.cli.exits import FAILED, OK, Exit, describe
 from fairway.cli.flags import Flag
+from fairway.cli.ipam_config import ipam_config
 from fairway.cli.kinds import BOOL, INT, LIST, MAP, STRING, STRINGS
 from fairway.cli.labels import label_pairs
 from fairway.cli.run_kinds import LINKS
@@ -32,7 +30,7 @@ def _create(given: Invocation) -> int:
             "IPAM": {
                 "Driver": options.text("ipam-driver"),
                 "Options": options.pairs("ipam-opt"),
-                "Config": _ipam_config(given),
+                "Config": ipam_config(options),
             },
             "Internal": options.flag("internal"),
             "Attachable": options.flag("attachable"),
@@ -47,52 +45,6 @@ def _create(given: Invocation) -> int:
         given.warn(f"WARNING: {warning}")
     given.line(answer["Id"])
     return OK
-
-
-def _ipam_config(given: Invocation) -> list[dict[str, Any]]:
-    """One entry a subnet; ``Exit`` for what fits no subnet, or for a subnet given twice."""
-    from ipaddress import ip_address, ip_interface, ip_network
-
-    options = given.options
-    subnets, ranges, gateways = (options.items(name) for name in ("subnet", "ip-range", "gateway"))
-    if len(subnets) < len(ranges) or len(subnets) < len(gateways):
-        raise Exit(FAILED, "every ip-range or gateway must have a corresponding subnet")
-    pools: dict[str, dict[str, Any]] = {}
-    networks: dict[str, Any] = {}
-    for text in subnets:
-        pools[text] = {"Subnet": text, "AuxiliaryAddresses": {}}
-        try:
-            network = ip_network(text, strict=False)
-        except ValueError:
-            # What is no subnet is the daemon's to refuse; nothing can lie in it.
-            continue
-        if any(network.version == other.version and network.overlaps(other) for other in networks.values()):
-            raise Exit(FAILED, "multiple overlapping subnet configuration is not supported")
-        networks[text] = network
-
-    def owner(text: str) -> str | None:
-        try:
-            address = ip_interface(text).ip if "/" in text else ip_address(text)
-        except ValueError:
-            return None
-        return next((name for name, net in networks.items() if address in net), None)
-
-    for key, what, texts in (("IPRange", "ip-range", ranges), ("Gateway", "gateway", gateways)):
-        for text in texts:
-            subnet = owner(text)
-            if subnet is None:
-                raise Exit(FAILED, f"no matching subnet for {what} {text}")
-            if pools[subnet].get(key):
-                noun = "ranges" if key == "IPRange" else "gateways"
-                both = f"({text}, {pools[subnet][key]})"
-                raise Exit(FAILED, f"cannot configure multiple {noun} {both} on the same subnet ({subnet})")
-            pools[subnet][key] = text
-    for name, text in options.pairs("aux-address").items():
-        subnet = owner(text)
-        if subnet is None:
-            raise Exit(FAILED, f"no matching subnet for aux-address {text}")
-        pools[subnet]["AuxiliaryAddresses"][name] = text
-    return [{key: value for key, value in pool.items() if value} for pool in pools.values()]
 
 
 def _connect(given: Invocation) -> int:

@@ -1,7 +1,8 @@
 """``--network`` of ``run``: a name, or ``name=web,alias=x,ip=…``, any number of them.
 
 The first network also takes what the older options say (``--ip``, ``--network-alias``, ``--link`` …), and
-is the ``NetworkMode``. Texts of the conflicts are docker/cli's."""
+is the ``NetworkMode``. Texts of the conflicts are docker/cli's.
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,8 @@
 
 Ranges are expanded here, on the client, as Docker's command does: the daemon gets one entry per container
 port. Only a single container port with a range of host ports stays a range: there the daemon chooses.
-Grammar and error texts: docker/go-connections ``nat``; the long form ``published=…,target=…`` as well."""
+Grammar and error texts: docker/go-connections ``nat``; the long form ``published=…,target=…`` as well.
+"""
 
 from __future__ import annotations
 

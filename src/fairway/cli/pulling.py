@@ -2,7 +2,8 @@
 
 The daemon sends JSON lines (``status``, ``id``, ``progressDetail``, ``error``). On a terminal each layer
 has a line that is rewritten in place; elsewhere only the lines without a progress bar are printed, as
-Docker does."""
+Docker does.
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,8 @@
 
 Validated here is only what Docker's command validates before asking the daemon, with its texts; all the
 rest is the daemon's to judge. Fields with no value are left out of the body: the API's default is the same.
-Source: docker/cli ``cli/command/container/opts.go``; the API page "Create a container"."""
+Source: docker/cli ``cli/command/container/opts.go``; the API page "Create a container".
+"""
 
 from __future__ import annotations
 
@@ -46,11 +47,13 @@ def create_body(options: Options, image: str, command: list[str], detached: bool
         "Healthcheck": _healthcheck(options),
         **dict.fromkeys(streams, True),
     }
-    if options.given("stop-timeout"):
-        config["StopTimeout"] = options.number("stop-timeout")
     host = _host_config(options, mode) | {"Binds": binds, "PortBindings": bindings}
+    # Nought and no mean something here: end at once, and no init whatever the daemon's default.
+    timeout = {"StopTimeout": options.number("stop-timeout")} if options.given("stop-timeout") else {}
+    init = {"Init": options.flag("init")} if options.given("init") else {}
     return _filled(config) | {
-        "HostConfig": _filled(host),
+        **timeout,
+        "HostConfig": _filled(host) | init,
         "NetworkingConfig": {"EndpointsConfig": endpoints},
     }
 
@@ -99,7 +102,6 @@ def _host_config(options: Options, mode: str) -> dict[str, Any]:
         "Sysctls": options.pairs("sysctl"),
         "LogConfig": _log_config(options),
         "Annotations": options.pairs("annotation"),
-        "Init": options.flag("init") if options.given("init") else None,
         "Isolation": options.text("isolation"),
         "Runtime": options.text("runtime"),
         "OomScoreAdj": options.number("oom-score-adj"),

@@ -2,7 +2,8 @@
 
 Order matters and is Docker's: attach before start, so that no output is lost; ask to wait before start, so
 that a container that ends at once is not missed; start; then set the terminal's size, which needs a running
-container."""
+container.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +17,13 @@ from fairway.cli import terminal
 from fairway.cli.detach import DEFAULT, DetachKeys, parse_keys
 from fairway.cli.exits import NEVER_STARTED, Exit
 from fairway.cli.stdio import pump
+from fairway.model.errors import Fault
 
-_KEPT = {signal.SIGCHLD, signal.SIGPIPE, signal.SIGURG, signal.SIGWINCH, signal.SIGKILL, signal.SIGSTOP}
+_KEPT = {
+    *(signal.SIGCHLD, signal.SIGPIPE, signal.SIGURG, signal.SIGWINCH, signal.SIGKILL, signal.SIGSTOP),
+    *(signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL),
+}
+"""Not forwarded: what is about ourselves (children, pipes, terminal, our own faults) or cannot be caught."""
 
 
 def attach(
@@ -41,8 +47,8 @@ def converse(client: Client, resize_path: str, stream: Stream, *, tty: bool, std
     def resize(rows: int, columns: int) -> None:
         try:
             client.post(resize_path, {"h": rows, "w": columns})
-        except ApiError:
-            # The process has ended between the change and this request; there is nothing left to resize.
+        except Fault:
+            # The process, or the daemon, has ended between the change and this request.
             return
 
     watcher = DetachKeys(parse_keys(keys or DEFAULT)) if tty and stdin else None
@@ -63,8 +69,8 @@ def signals_forwarded(active: bool, client: Client, container: str) -> Iterator[
     def forward(number: int, _frame: object) -> None:
         try:
             client.post(f"/containers/{quote(container)}/kill", {"signal": signal.Signals(number).name})
-        except ApiError:
-            # It has ended already, so the signal has nowhere to go.
+        except Fault:
+            # It, or the daemon, has ended already, so the signal has nowhere to go.
             return
 
     before: dict[signal.Signals, Any] = {}

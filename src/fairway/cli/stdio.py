@@ -3,7 +3,8 @@
 Without a terminal the daemon multiplexes: frames of ``[stream, 0, 0, 0, size (4 bytes, big endian)]
 payload``, stream 1 is standard output, 2 standard error (the API page "Attach to a container", Stream
 format). With a terminal there is one raw stream. The end of our input half-closes the connection; its
-output still arrives."""
+output still arrives.
+"""
 
 from __future__ import annotations
 
@@ -55,21 +56,76 @@ def copy_out(chunks: Iterable[bytes], tty: bool) -> None:
             write_all(number, data)
 
 
+class _Input:
+    """Our standard input on its way to the daemon. What the daemon does not take yet is kept, and no more
+    is read meanwhile: waiting for it to be taken would never end when the daemon in turn waits for us to
+    take output.
+    """
+
+    def __init__(self, stream: Stream, keys: DetachKeys | None) -> None:
+        self._stream, self._keys = stream, keys
+        self._waiting = b""
+        self._over = False
+
+    @property
+    def wants_read(self) -> bool:
+        return not self._over and not self._waiting
+
+    @property
+    def wants_write(self) -> bool:
+        return bool(self._waiting)
+
+    def read(self) -> bool:
+        """One read of our input, sent on; True for the detach keys."""
+        try:
+            typed = os.read(0, _READ)
+        except OSError:
+            # A terminal that hung up reads as an error: the end of the input, too.
+            typed = b""
+        if not typed:
+            self._over = True
+            self._stream.end_input()
+            return False
+        detached = False
+        if self._keys is not None:
+            typed, detached = self._keys.feed(typed)
+        self._waiting = typed
+        self.write()
+        return detached
+
+    def write(self) -> None:
+        """Send what waits, as far as it goes."""
+        try:
+            while self._waiting and (sent := self._stream.send_some(self._waiting)):
+                self._waiting = self._waiting[sent:]
+        except (BrokenPipeError, ConnectionResetError):
+            # The container is gone and takes no more input; what it wrote before is still to be read.
+            self._waiting, self._over = b"", True
+
+
 def pump(stream: Stream, tty: bool, stdin: bool, keys: DetachKeys | None) -> bool:
     """Copy both ways until the daemon closes its side; True when the user typed the detach keys."""
     frames = Demultiplexer()
-    watched: list[socket | int] = [stream.socket, 0] if stdin else [stream.socket]
-    if not stdin:
+    given = _Input(stream, keys) if stdin else None
+    if given is None:
         stream.end_input()
     while True:
-        ready = [stream.socket] if stream.pending else select.select(watched, [], [])[0]
-        if stream.socket in ready:
+        readers: list[socket | int] = [stream.socket]
+        writers: list[socket] = []
+        if given and given.wants_read:
+            readers.append(0)
+        if given and given.wants_write:
+            writers.append(stream.socket)
+        readable, writable, _ = select.select(readers, writers, [], 0 if stream.pending else None)
+        if stream.pending or stream.socket in readable:
             data = _receive(stream)
             if not data:
                 return False
             for number, payload in [(1, data)] if tty else frames.feed(data):
                 write_all(number, payload)
-        if 0 in ready and _forward_input(stream, keys, watched):
+        if given and writable:
+            given.write()
+        if given and 0 in readable and given.read():
             return True
 
 
@@ -79,25 +135,3 @@ def _receive(stream: Stream) -> bytes:
         return stream.receive()
     except ConnectionResetError:
         return b""
-
-
-def _forward_input(stream: Stream, keys: DetachKeys | None, watched: list[socket | int]) -> bool:
-    """One read of our input, sent on; True for the detach keys."""
-    try:
-        typed = os.read(0, _READ)
-    except OSError:
-        # A terminal that hung up reads as an error: the end of the input, too.
-        typed = b""
-    if not typed:
-        stream.end_input()
-        watched.remove(0)
-        return False
-    detached = False
-    if keys is not None:
-        typed, detached = keys.feed(typed)
-    try:
-        stream.send(typed)
-    except (BrokenPipeError, ConnectionResetError):
-        # The container is gone and takes no more input; what it wrote before is still to be read.
-        watched.remove(0)
-    return detached

@@ -2,7 +2,8 @@
 
 A cell is what a tab ends; the text after a line's last tab belongs to no column. A column is a run of
 neighbouring lines that have that cell, and is as wide as its widest cell plus the padding, at least
-``minimum``."""
+``minimum``.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """The terminal on our standard input: raw mode, its size, and who has to be told when it changes.
 
 In raw mode every key goes to the container, Ctrl-C included. Leaving the context restores what was there,
-also after an error."""
+also after an error.
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,8 @@
 
 Kept apart from the commands so that finding one costs no import of the others: a ``Leaf`` names a module
 and an attribute, and ``load`` imports only that module. ``docker run`` and ``docker container run`` are one
-leaf."""
+leaf.
+"""
 
 from __future__ import annotations
 

@@ -4,9 +4,11 @@ import re
 
 import msgspec
 
+from fairway.engine.lifecycle import parse_signal
 from fairway.model.address import parse_address, parse_mac
 from fairway.model.container import Config, HostConfig
-from fairway.model.errors import InvalidParameter, Unsupported
+from fairway.model.errors import InvalidParameter, NotFound, Unsupported
+from fairway.model.image import Image
 from fairway.model.network import EndpointRequest
 from fairway.model.request import ContainerRequest
 
@@ -16,6 +18,8 @@ _HOSTNAME = re.compile(
 )
 _MINIMUM_MEMORY = 6 * 1024 * 1024
 _IPC = re.compile(r"(none|private|shareable|host|container:.+)?")
+_ARCHITECTURES = {"x86_64": "amd64", "x86-64": "amd64", "aarch64": "arm64", "i386": "386", "armhf": "arm"}
+"""Other names of architectures → those that images use (containerd, ``platforms``)."""
 _PID = re.compile(r"(host|container:.+)?")
 
 
@@ -24,6 +28,25 @@ def check_name(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise InvalidParameter(f"Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")
     return name.removeprefix("/")
+
+
+def check_platform(request: ContainerRequest, image: Image) -> None:
+    """The platform asked for, ``os[/architecture[/variant]]``, must be the image's.
+
+    Raises NotFound, at which the CLI pulls the image for that platform.
+    """
+    if not request.platform:
+        return
+    given = request.platform.lower().split("/")
+    if len(given) > 3 or not all(re.fullmatch(r"[a-z0-9_.-]+", part) for part in given):
+        raise InvalidParameter(f'invalid platform "{request.platform}": use os/architecture[/variant]')
+    wanted = [_ARCHITECTURES.get(part, part) for part in given]
+    own = [str(image.config.get(key) or "") for key in ("os", "architecture", "variant")]
+    if any(mine and part != mine for part, mine in zip(wanted, own, strict=False)):
+        raise NotFound(
+            f"image with reference {request.config.image} was found but does not provide the specified "
+            f"platform ({request.platform})"
+        )
 
 
 def normalise(request: ContainerRequest) -> ContainerRequest:
@@ -68,6 +91,8 @@ def _check_config(config: Config) -> None:
         raise InvalidParameter(
             f"the working directory '{config.working_dir}' is invalid, it needs to be an absolute path"
         )
+    if config.stop_signal:
+        parse_signal(config.stop_signal)
     if config.stop_timeout is not None and config.stop_timeout < -1:
         raise InvalidParameter(
             f"invalid stop timeout {config.stop_timeout}: use seconds, or -1 to wait for ever"
@@ -129,6 +154,10 @@ def _check_network_mode(request: ContainerRequest) -> None:
 def _check_host(host: HostConfig) -> None:
     for server in host.dns:
         parse_address(server, "DNS server")
+    for what, words in (("DNS search domain", host.dns_search), ("DNS option", host.dns_options)):
+        for word in words:
+            if not re.fullmatch(r"[!-~]{1,255}", word):
+                raise InvalidParameter(f"invalid {what} {word!r}: use one printable word")
     for entry in host.extra_hosts:
         name, _, address = entry.partition(":")
         if not name or not address:
@@ -151,9 +180,7 @@ def _check_host(host: HostConfig) -> None:
     if host.uts_mode not in ("", "host"):
         raise InvalidParameter(f"invalid UTS mode: {host.uts_mode}")
     if host.log_config.type not in ("", "json-file", "local", "none"):
-        raise InvalidParameter(
-            f"logger: no log driver named '{host.log_config.type}' is registered: use json-file"
-        )
+        raise InvalidParameter(f"logger: no log driver named '{host.log_config.type}' is registered")
     if host.isolation not in ("", "default"):
         raise InvalidParameter(f"invalid isolation {host.isolation!r} on Linux: use default")
     if host.userns_mode not in ("", "host"):

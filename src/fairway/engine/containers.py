@@ -92,17 +92,19 @@ class Containers:
         if request.name:
             request = msgspec.structs.replace(request, name=admission.check_name(request.name))
         image = core.images.find(request.config.image)
+        admission.check_platform(request, image)
         request = admission.normalise(request)
         request = msgspec.structs.replace(request, config=merge(request.config, image_config(image)))
         warnings = admission.check(request)
         container_id = core.identity.id()
+        request = self._settled(request, container_id)
         self._check_free(request.name)
         name = request.name or core.identity.name(lambda n: core.state.container_named(n) is not None)
         endpoints = self._endpoints(request, container_id)
         wanted = resolve(
             request.config,
             request.host,
-            inherited=core.state.container,
+            inherited=self._lender,
             new_name=core.identity.id,
             exists=core.files.is_directory,
         )
@@ -129,6 +131,22 @@ class Containers:
             raise
         core.events.container(container, "create")
         return container, warnings
+
+    def _settled(self, request: ContainerRequest, container_id: str) -> ContainerRequest:
+        """With everything spelled out that inspect shows although nobody asked for it."""
+        config, host = request.config, self._core.runtime.settle(request.host)
+        if not config.hostname:
+            shared = "host" in (host.network_mode, host.uts_mode)
+            hostname = self._core.files.hostname() if shared else container_id[:12]
+            config = msgspec.structs.replace(config, hostname=hostname)
+        return msgspec.structs.replace(request, config=config, host=host)
+
+    def _lender(self, reference: str) -> Container:
+        """The container of a ``--volumes-from``; the CLI takes a NotFound to be about the image."""
+        try:
+            return self._core.state.container(reference)
+        except NotFound as fault:
+            raise InvalidParameter(fault.message) from None
 
     def _check_free(self, name: str) -> None:
         other = self._core.state.container_named(name) if name else None
@@ -259,6 +277,7 @@ class Containers:
         try:
             if container.state.running:
                 await self._stop(container, timeout, number)
+                self._core.events.container(container, "stop")
             async with self._core.locks.hold(f"container/{container.id}"):
                 container = self.find(container.id)
                 if not container.state.running:
@@ -277,13 +296,27 @@ class Containers:
                 await self._lifecycle.cancel_restart(container)
                 return
             stop = parse_signal(container.config.stop_signal or "SIGTERM")
-            if number in (signals.SIGKILL, stop):
+            ending = number in (signals.SIGKILL, stop)
+            if ending:
                 await self._by_user(container)
             exited = self._waiters.register(container, "next-exit")
             await self._core.runtime.kill(container.id, number)
+            if ending and container.state.status == "paused":
+                await self._thaw(container)
             self._core.events.container(container, "kill", signal=str(number))
         if number == signals.SIGKILL:
             await exited
+
+    async def _thaw(self, container: Container) -> None:
+        """Let a frozen container take the signal that ends it; it may be quicker than the thawing."""
+        try:
+            await self._core.runtime.resume(container.id)
+        except Conflict:
+            return
+        current = self.find(container.id)
+        state = msgspec.structs.replace(current.state, status="running")
+        await self._core.state.commit(msgspec.structs.replace(current, state=state))
+        self._core.events.container(container, "unpause")
 
     async def pause(self, reference: str) -> None:
         await self._freeze(reference, frozen=True)
@@ -320,6 +353,7 @@ class Containers:
             raise Conflict(f"container {container.id} is paused, unpause the container before attach")
         if container.state.status == "restarting":
             raise Conflict(f"container {container.id} is restarting, wait until the container is running")
+        self._core.events.container(container, "attach")
         if not container.state.running:
             return self._lifecycle.pending_streams(container.id)
         return await self._core.runtime.attach(container.id)
@@ -479,9 +513,7 @@ class Containers:
         container = self.find(reference)
         async with self._core.locks.hold(f"container/{container.id}"):
             container = self.find(container.id)
-            freeze = pause and container.state.status == "running"
-            if freeze:
-                await self._core.runtime.pause(container.id)
+            freeze = pause and container.state.status == "running" and await self._frozen(container.id)
             try:
                 image = await self._core.images.commit(
                     container,
@@ -497,6 +529,14 @@ class Containers:
                     await self._core.runtime.resume(container.id)
         self._core.events.container(container, "commit", comment=comment, imageID=image.id)
         return image.id
+
+    async def _frozen(self, container_id: str) -> bool:
+        """Pause it; false when its process has just ended, which holds the files still just as well."""
+        try:
+            await self._core.runtime.pause(container_id)
+        except Conflict:
+            return False
+        return True
 
     def _committed(self, container: Container, asked: Config | None) -> Config:
         """The image's configuration: the container's, under what the request gives."""

@@ -114,6 +114,7 @@ class Lifecycle:
                 )
                 container = msgspec.structs.replace(container, state=running)
                 await state.commit(container, end=container)
+                await self._bind_streams(container)  # of those who attached while it was being started
             except BaseException:
                 await self._clear(container)
                 raise
@@ -146,10 +147,6 @@ class Lifecycle:
         reserved: list[Endpoint] = []
         try:
             for network, endpoint in self._in_order(container, mode):
-                if network.config_only:
-                    raise InvalidParameter(
-                        f"network {network.name} only holds settings: it cannot be used by containers"
-                    )
                 check_request(network, endpoint.request)
                 new = self._attachments.reserve(network, container, endpoint)
                 reserved.append(new)
@@ -168,14 +165,18 @@ class Lifecycle:
 
     def _ensure_endpoint(self, container: Container, mode: str) -> None:
         """The network of the container's mode may have been made after the container."""
-        attached = self._core.state.endpoints_of(container.id)
-        if not attached:
-            network = self._core.state.network(mode)
-            self._core.state.place(Endpoint(network_id=network.id, container_id=container.id))
-        for endpoint in attached:
-            if endpoint.network_id not in self._core.state.networks:
+        state = self._core.state
+        if not state.endpoints_of(container.id):
+            state.place(Endpoint(network_id=state.network(mode).id, container_id=container.id))
+        for endpoint in state.endpoints_of(container.id):
+            network = state.networks.get(endpoint.network_id)
+            if network is None:
                 raise NotFound(
                     f"failed to set up container networking: network {endpoint.network_id} not found"
+                )
+            if network.config_only:
+                raise InvalidParameter(
+                    f"network {network.name} only holds settings: it cannot be used by containers"
                 )
 
     def _binding_address(self, mode: str) -> Address:
@@ -280,8 +281,11 @@ class Lifecycle:
                 self._core.files.make_directory(mount.source)
 
     async def _bind_streams(self, container: Container) -> None:
-        for streams in self._pending.pop(container.id, ()):
-            await streams.bind(await self._core.runtime.attach(container.id))
+        pending = self._pending.get(container.id, [])
+        while pending:  # one at a time, so that a failure still finds those left, to end them
+            streams = await self._core.runtime.attach(container.id)
+            pending.pop(0).bind(streams)
+        self._pending.pop(container.id, None)
 
     async def _failed(self, container: Container, reason: str) -> None:
         """Keep the reason where inspect shows it; exit codes as Docker sets them."""
@@ -494,7 +498,7 @@ class Lifecycle:
 
 
 def active(container: Container) -> bool:
-    """Whether it has a process, and with it a root file system and networks: not while it waits to restart."""
+    """Whether it has a process, and with it root file system and networks: not while it waits to restart."""
     return container.state.status in ("running", "paused")
 
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from fairway.model.address import Cidr
-from fairway.model.container import Config, Container, Exit
+from fairway.model.container import Config, Container, Exit, HostConfig
 from fairway.model.dns import NetworkNames, Zone
 from fairway.model.errors import Fault
 from fairway.model.image import Image, RootFilesystem
@@ -80,6 +80,12 @@ class Runtime(Protocol):
     """``crun`` or ``runc``."""
     path: str
     version: str
+
+    def settle(self, host: HostConfig) -> HostConfig:
+        """The host configuration as it will be applied: defaults spelled out.
+
+        Raises InvalidParameter for what no container can have on this machine.
+        """
 
     async def create(self, launch: Launch) -> int:
         """Make bundle and container, process not started yet; returns its pid on the host.

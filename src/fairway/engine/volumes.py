@@ -38,7 +38,7 @@ class Volumes:
             )
         if request.driver not in ("", "local"):
             raise NotFound(
-                f'error looking up volume plugin {request.driver}: plugin "{request.driver}" not found'
+                f'create {name}: error looking up volume plugin {request.driver}: plugin "{request.driver}" not found'
             )
         if request.options:
             raise InvalidParameter(

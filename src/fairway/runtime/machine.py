@@ -57,6 +57,10 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     """Architectures in seccomp profiles that this kernel cannot run."""
     init: str = ""
     """Path of a program for ``--init``; empty when none is installed."""
+    cpus: int = 1
+    cpu_list: str = "0"
+    """Numbers of the CPUs that are online, as the kernel lists them: ``0-3,8``."""
+    memory_nodes: str = "0"
 
 
 def read() -> Machine:
@@ -73,6 +77,9 @@ def read() -> Machine:
         seccomp=_default_profile() if "Seccomp" in status else None,
         foreign=() if _has_x32() else ("SCMP_ARCH_X32",),
         init=next((path for name in INITS if (path := shutil.which(name))), ""),
+        cpus=os.cpu_count() or 1,
+        cpu_list=_online("cpu"),
+        memory_nodes=_online("node"),
     )
 
 
@@ -93,6 +100,13 @@ def _has_block_weight() -> bool:
     if controllers.exists():
         return "io" in controllers.read_text().split()
     return Path("/sys/fs/cgroup/blkio/blkio.weight").exists()
+
+
+def _online(kind: str) -> str:
+    try:
+        return Path(f"/sys/devices/system/{kind}/online").read_text().strip()
+    except FileNotFoundError:  # a kernel without NUMA has no nodes to list
+        return "0"
 
 
 def _hard_limit(number: int) -> int:

@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from fairway.model.container import Container, Exit
+from fairway.model.container import Container, Exit, HostConfig
 from fairway.model.errors import Conflict, NotFound, System
 from fairway.model.process import ExecRequest, Launch, LogLine
 from fairway.runtime import (
@@ -37,10 +37,15 @@ from fairway.runtime import (
 from fairway.runtime import exec as execution
 from fairway.runtime.paths import Paths
 from fairway.runtime.select import Program, choose
+from fairway.runtime.settling import settle
 from fairway.runtime.users import look_up
 
 LOST = 255
 """Exit code, as Docker's, of a container whose exit nobody saw (conmon was killed)."""
+
+
+_DOCKERS_NAMES = ("runc", "io.containerd.runc.v2")
+"""What Docker calls its default runtime: a request that names it wants the default, which here may be crun."""
 
 
 class OciRuntime:
@@ -50,6 +55,7 @@ class OciRuntime:
         self.name = program.name
         self.path = program.path
         self.version = program.version
+        self.names = frozenset((program.name, *_DOCKERS_NAMES))
         self._program = program
         self._conmon = conmon_path
         self._paths = paths
@@ -67,6 +73,10 @@ class OciRuntime:
         program = await choose(prefer)
         paths.make()
         return cls(paths, program, conmon_path, machine.read())
+
+    def settle(self, host: HostConfig) -> HostConfig:
+        """See ``Runtime``."""
+        return settle(host, self._machine, self.name, self.names)
 
     async def create(self, launch: Launch) -> int:
         """See ``Runtime``."""

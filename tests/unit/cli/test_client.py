@@ -105,7 +105,7 @@ def test_an_upgrade_keeps_bytes_that_came_with_the_head(peer: Peer) -> None:
     received = b""
     while part := stream.receive():
         received += part
-    stream.send(b"typed")
+    assert stream.send_some(b"typed") == 5
     stream.end_input()
     stream.close()
     peer._thread.join()

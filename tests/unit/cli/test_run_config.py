@@ -43,6 +43,12 @@ def test_streams(argv: list[str], streams: set[str]) -> None:
     assert {key for key, value in body(*argv).items() if value is True} == streams
 
 
+def test_nought_and_no_are_sent() -> None:
+    made = body("--stop-timeout", "0", "--init=false")
+    assert made["StopTimeout"] == 0
+    assert made["HostConfig"]["Init"] is False
+
+
 def test_networks() -> None:
     made = body(
         "--net",

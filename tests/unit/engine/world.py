@@ -1,7 +1,9 @@
 """An engine on fakes: the evaluating kernel, a store in memory, processes that end when told to."""
 
 import asyncio
+import inspect
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from random import Random
 from typing import Any
 
@@ -20,7 +22,7 @@ from fairway.ipam.subnets import DEFAULT_POOLS, ula_pool
 from fairway.kernel.fake import FakeKernel
 from fairway.model.container import Config, Container, Exit, HostConfig
 from fairway.model.dns import NetworkNames, Zone
-from fairway.model.errors import Fault, NotFound
+from fairway.model.errors import Fault, NotFound, System
 from fairway.model.image import Image, RootFilesystem
 from fairway.model.network import EndpointRequest
 from fairway.model.process import Launch, StreamName
@@ -78,6 +80,9 @@ class FakeRuntime:
         self.fail_start: Fault | None = None
         self.ignore_term = False
         self._clock = clock
+
+    def settle(self, host: HostConfig) -> HostConfig:
+        return host
 
     async def create(self, launch: Launch) -> int:
         if self.fail_create:
@@ -199,13 +204,30 @@ class FakeResolver:
     def __init__(self) -> None:
         self.networks: dict[str, NetworkNames] = {}
         self.zones: dict[str, Zone] = {}
+        self.dead = False
 
     async def publish(self, networks: Sequence[NetworkNames], zones: Sequence[Zone]) -> None:
+        self._answer()
         self.networks |= {n.id: n for n in networks}
         self.zones |= {z.sandbox: z for z in zones}
+        self._drop_unlisted()
 
     async def withdraw(self, sandbox: str) -> None:
+        self._answer()
         self.zones.pop(sandbox, None)
+        self._drop_unlisted()
+
+    def come_back(self) -> None:
+        """A new process, which knows nothing."""
+        self.networks, self.zones, self.dead = {}, {}, False
+
+    def _answer(self) -> None:
+        if self.dead:
+            raise System("the resolver does not answer")
+
+    def _drop_unlisted(self) -> None:
+        listed = {n for zone in self.zones.values() for n in zone.networks}
+        self.networks = {k: v for k, v in self.networks.items() if k in listed}
 
     async def sandboxes(self) -> frozenset[str]:
         return frozenset(self.zones)
@@ -226,10 +248,75 @@ OBJECTS = (
 )
 
 
+class Killed(BaseException):
+    """The daemon is dead: nothing that it does happens any more."""
+
+
+class Life:
+    """Of one daemon."""
+
+    def __init__(self) -> None:
+        self.over = False
+
+    def check(self) -> None:
+        if self.over:
+            raise Killed
+
+
+class Mortal:
+    """Stands between one daemon and what outlives it: lets nothing through from a dead one.
+
+    Calls take a turn of the loop before and after, so that a daemon can be killed at each of these moments.
+    """
+
+    def __init__(self, real: Any, life: Life) -> None:
+        self._real = real
+        self._life = life
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._real, name)
+        if not callable(value):
+            return value
+        if not inspect.iscoroutinefunction(value):
+
+            def call(*arguments: Any, **named: Any) -> Any:
+                self._life.check()
+                return value(*arguments, **named)
+
+            return call
+
+        async def wait(*arguments: Any, **named: Any) -> Any:
+            self._life.check()
+            await asyncio.sleep(0)
+            self._life.check()
+            result = await value(*arguments, **named)
+            self._life.check()
+            await asyncio.sleep(0)
+            self._life.check()
+            return result
+
+        return wait
+
+
+class Inline(ThreadPoolExecutor):
+    """Works at once, in the caller: runs of the loop repeat exactly."""
+
+    def submit(self, work: Any, /, *arguments: Any, **named: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(work(*arguments, **named))
+        except BaseException as error:  # noqa: BLE001  as an executor does
+            future.set_exception(error)
+        return future
+
+
 class World:
     """One engine and everything around it; ``restart`` is a new daemon on the same store and kernel."""
 
-    def __init__(self, store: Store | None = None, kernel: FakeKernel | None = None) -> None:
+    def __init__(
+        self, store: Store | None = None, kernel: FakeKernel | None = None, *, mortal: bool = False
+    ) -> None:
+        self._mortal = mortal
         self.store: Any = store or MemoryStore()
         self.kernel = kernel or FakeKernel(objects=OBJECTS)
         self.clock = FakeClock()
@@ -239,29 +326,68 @@ class World:
         self.engine = self._engine(seed=1)
 
     def _engine(self, seed: int) -> Engine:
-        core = Core(
+        self._life = life = Life()
+
+        def near(real: Any) -> Any:
+            return Mortal(real, life) if self._mortal else real
+
+        core = self.core = Core(
             settings=Settings(
                 id="0123456789", exec_root="/run/x", data_root="/data", address_pools=DEFAULT_POOLS
             ),
-            state=State(self.store),
+            state=State(near(self.store)),
             ipam=Ipam((*DEFAULT_POOLS, ula_pool("0123456789"))),
-            kernel=self.kernel,
-            resolver=self.resolver,
-            runtime=self.runtime,  # type: ignore[arg-type]  # what these tests do not use is left out
-            images=FakeImages(),  # type: ignore[arg-type]
-            files=self.files,
+            kernel=near(self.kernel),
+            resolver=near(self.resolver),
+            runtime=near(self.runtime),
+            images=near(FakeImages()),
+            files=near(self.files),
             clock=self.clock,
             identity=Identity(Random(seed)),
             events=Events(self.clock),
             log=structlog.get_logger(),
         )
+        if self._mortal:
+            core.state._writer = Inline()
         return Engine(core, _no_facts)
 
     async def restart(self) -> Engine:
         await self.engine.close()
+        return await self.start_again()
+
+    async def start_again(self) -> Engine:
         self.engine = self._engine(seed=self.clock.now())
         await self.engine.start()
         return self.engine
+
+    async def kill(self) -> None:
+        """End the daemon at this instruction; what it has not done never happens."""
+        self._life.over = True
+        here = asyncio.current_task()
+        while tasks := [t for t in asyncio.all_tasks() if t is not here]:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+            for task in tasks:
+                if not task.cancelled():
+                    task.exception()
+
+    async def quiet(self) -> None:
+        """Until nothing is under way: no lock is held, and only watchers of living processes are left."""
+        still = 0
+        for _ in range(20_000):
+            await asyncio.sleep(0)
+            still = still + 1 if self._is_quiet() else 0
+            if still == 10:
+                return
+        raise AssertionError(f"it never ends: {[str(t) for t in asyncio.all_tasks()]}")
+
+    def _is_quiet(self) -> bool:
+        containers = self.core.state.containers
+        active = {c.id for c in containers.values() if c.state.status in ("running", "paused")}
+        alive = {c for c, end in self.runtime.ends.items() if not end.done()}
+        watched = self.engine._lifecycle._tasks
+        return not self.core.locks._locks and active == alive == set(watched)
 
     async def run(
         self, name: str, network: str = "bridge", request: EndpointRequest | None = None, **host: Any

@@ -1,0 +1,289 @@
+"""Random operations with random failures of kernel and runtime, several at once, and daemons that die.
+
+Whatever happens, the state, the address book, the kernel, the resolver and the runtime tell the same story as
+soon as nothing is under way. After a failure while something is taken back the kernel may keep a remainder;
+the next start of the daemon clears it.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+from random import Random
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from fairway.engine import names
+from fairway.kernel.fake import FakeKernel
+from fairway.model.address import Cidr
+from fairway.model.container import Config, HostConfig, RestartPolicy
+from fairway.model.errors import Fault, System
+from fairway.model.network import EndpointRequest
+from fairway.model.request import ContainerRequest, NetworkRequest, PoolRequest
+from fairway.plan import Plan, Resolver, Step, Sysctl
+from fairway.store.memory import MemoryStore
+from unit.engine.world import OBJECTS, Inline, World
+
+NETWORKS = ("n1", "n2", "n3")
+CONTAINERS = ("c1", "c2", "c3", "c4")
+POLICIES = ("no", "always", "on-failure", "unless-stopped")
+networks = st.sampled_from(NETWORKS)
+containers = st.sampled_from(CONTAINERS)
+modes = st.sampled_from([*NETWORKS, "bridge", "none", "host", *(f"container:{c}" for c in CONTAINERS)])
+
+
+class Kernel(FakeKernel):
+    """Remembers whether something was left undone: ``withdraw`` goes on after a failure."""
+
+    remainder = False
+
+    async def withdraw(self, plan: Plan) -> Sequence[Fault]:
+        faults = await super().withdraw(plan)
+        self.remainder = self.remainder or bool(faults)
+        return faults
+
+
+class Machine(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = asyncio.new_event_loop()
+        self.loop.set_default_executor(Inline())
+        self.store = MemoryStore()
+        self.kernel = Kernel(objects=OBJECTS)
+        self.world = World(self.store, self.kernel, mortal=True)
+
+    def teardown(self) -> None:
+        self.loop.run_until_complete(self.world.engine.close())
+        self.loop.close()
+
+    # Doing.
+
+    def do(self, *verbs: Awaitable[Any]) -> None:
+        """All at once, each may be refused; until nothing moves any more. Errors that are no faults escape."""
+
+        async def one(verb: Awaitable[Any]) -> None:
+            with contextlib.suppress(Fault):
+                await verb
+
+        async def all_() -> None:
+            await asyncio.gather(*map(one, verbs))
+            await self.world.quiet()
+
+        self.loop.run_until_complete(all_())
+
+    @property
+    def engine(self) -> Any:
+        return self.world.engine
+
+    @property
+    def state(self) -> Any:
+        return self.world.core.state
+
+    @initialize()
+    def begin(self) -> None:
+        self.do(self.engine.start())
+
+    # What users do.
+
+    def _create_network(self, name: str, fixed: bool, internal: bool) -> Awaitable[Any]:
+        pools = (PoolRequest(subnet=Cidr(f"10.{name[1]}.0.0/29")),) if fixed else ()
+        return self.engine.networks.create(NetworkRequest(name=name, pools=pools, internal=internal))
+
+    def _create(self, name: str, mode: str, policy: str, auto_remove: bool) -> Awaitable[Any]:
+        host = HostConfig(
+            network_mode=mode,
+            restart_policy=RestartPolicy(name=policy, maximum_retry_count=2 if policy == "on-failure" else 0),
+            auto_remove=auto_remove and policy == "no",
+        )
+        request = ContainerRequest(name=name, config=Config(image="busybox"), host=host)
+        return self.engine.containers.create(request)
+
+    def _verb(self, random: Random) -> Awaitable[Any]:
+        container, network = random.choice(CONTAINERS), random.choice(NETWORKS)
+        verbs: list[Callable[[], Awaitable[Any]]] = [
+            lambda: self.engine.containers.start(container),
+            lambda: self.engine.containers.stop(container, 0, ""),
+            lambda: self.engine.containers.restart(container, 0, ""),
+            lambda: self.engine.containers.kill(container, "KILL"),
+            lambda: self.engine.containers.pause(container),
+            lambda: self.engine.containers.unpause(container),
+            lambda: self.engine.containers.rename(container, random.choice(CONTAINERS)),
+            lambda: self.engine.containers.remove(
+                container, volumes=True, force=random.random() < 0.5, link=False
+            ),
+            lambda: self.engine.networks.connect(
+                network, container, EndpointRequest(gw_priority=random.randrange(3))
+            ),
+            lambda: self.engine.networks.disconnect(network, container, False),
+            lambda: self.engine.networks.remove(network),
+            lambda: self._create_network(network, random.random() < 0.5, random.random() < 0.3),
+            lambda: self._create(
+                container,
+                random.choice([*NETWORKS, "bridge", f"container:{random.choice(CONTAINERS)}"]),
+                random.choice(POLICIES),
+                random.random() < 0.3,
+            ),
+        ]
+        return random.choice(verbs)()
+
+    @rule(name=networks, fixed=st.booleans(), internal=st.booleans())
+    def create_network(self, name: str, fixed: bool, internal: bool) -> None:
+        self.do(self._create_network(name, fixed, internal))
+
+    @rule(name=containers, mode=modes, policy=st.sampled_from(POLICIES), auto_remove=st.booleans())
+    def run(self, name: str, mode: str, policy: str, auto_remove: bool) -> None:
+        async def both() -> None:
+            container, _ = await self._create(name, mode, policy, auto_remove)
+            await self.engine.containers.start(container.id)
+
+        self.do(both())
+
+    @rule(network=networks, container=containers, priority=st.integers(0, 2))
+    def connect(self, network: str, container: str, priority: int) -> None:
+        self.do(self.engine.networks.connect(network, container, EndpointRequest(gw_priority=priority)))
+
+    @rule(random=st.randoms(use_true_random=False))
+    def something(self, random: Random) -> None:
+        self.do(self._verb(random))
+
+    @rule(random=st.randoms(use_true_random=False), count=st.integers(2, 6))
+    def several_at_once(self, random: Random, count: int) -> None:
+        self.do(*(self._verb(random) for _ in range(count)))
+
+    @rule(name=containers, code=st.sampled_from([0, 1]))
+    def process_ends(self, name: str, code: int) -> None:
+        container = self.state.container_named(name)
+        end = self.world.runtime.ends.get(container.id) if container else None
+        if container and end and not end.done():
+            self.world.runtime.end(container.id, code)
+        self.do()
+
+    # What goes wrong.
+
+    @rule(random=st.randoms(use_true_random=False), after=st.integers(0, 12), count=st.integers(1, 3))
+    def kernel_refuses(self, random: Random, after: int, count: int) -> None:
+        """One step of whatever is done next."""
+        left = after
+
+        def fail(step: Step) -> Fault | None:
+            nonlocal left
+            left -= 1
+            if left != -1:
+                return None
+            return System(f"the kernel refuses {type(step.fact).__name__}")
+
+        self.kernel.fail = fail
+        self.do(*(self._verb(random) for _ in range(count)))
+        self.kernel.fail = None
+
+    @rule(random=st.randoms(use_true_random=False), where=st.sampled_from(["create", "start"]))
+    def runtime_refuses(self, random: Random, where: str) -> None:
+        setattr(self.world.runtime, f"fail_{where}", System("the runtime refuses"))
+        self.do(*(self._verb(random) for _ in range(2)))
+        self.world.runtime.fail_create = self.world.runtime.fail_start = None
+        self.do()
+
+    @rule(random=st.randoms(use_true_random=False))
+    def resolver_dies(self, random: Random) -> None:
+        self.world.resolver.dead = True
+        self.do(self._verb(random), self._verb(random))
+        self.world.resolver.come_back()
+        for fact in self.loop.run_until_complete(self.kernel.facts()):
+            if isinstance(fact, Resolver):
+                self.kernel.lose(fact)
+        self.do(self.engine.resolver_lost())
+
+    @rule(random=st.randoms(use_true_random=False))
+    def kernel_loses_something(self, random: Random) -> None:
+        """Somebody deletes a link, or flushes rules; the next start of the daemon mends it."""
+        facts = sorted((f for f in self.loop.run_until_complete(self.kernel.facts())), key=repr)
+        if facts:
+            self.kernel.lose(random.choice(facts))
+        self.do(self._restart())
+
+    @rule()
+    def daemon_restarts(self) -> None:
+        self.do(self._restart())
+
+    @rule(random=st.randoms(use_true_random=False), steps=st.integers(0, 40), count=st.integers(1, 4))
+    def daemon_is_killed(self, random: Random, steps: int, count: int) -> None:
+        """In the midst of operations: after so many turns of its loop nothing that it does happens any more."""
+
+        async def cut() -> None:
+            started = [asyncio.ensure_future(self._verb(random)) for _ in range(count)]
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            await self.world.kill()
+            assert all(task.done() for task in started)
+
+        self.loop.run_until_complete(cut())
+        self.do(self._start_again())
+
+    async def _restart(self) -> None:
+        await self.world.engine.close()
+        await self._start_again()
+
+    async def _start_again(self) -> None:
+        self.kernel.remainder = False
+        await self.world.start_again()
+
+    # What must hold.
+
+    @invariant()
+    def nothing_is_lost_and_nothing_is_left(self) -> None:
+        self.loop.run_until_complete(self._check())
+
+    async def _check(self) -> None:
+        state, core = self.state, self.world.core
+        assert not [key for key in self.store._rows if key[1].startswith("intent/")]
+        assert not core.locks._locks
+        stored = {key for key in self.store._rows if key[0] != "meta"}
+        assert stored == {(kind, id_) for kind, table in state._tables.items() for id_ in table}
+        active = {c.id: c for c in state.containers.values() if c.state.status in ("running", "paused")}
+        assert set(await self.world.runtime.running()) == set(active)
+        assert set(await self.world.runtime.kept()) == set(active)
+        for container in state.containers.values():
+            assert state.container_named(container.name) == container
+            assert bool(container.sandbox) <= (container.id in active)
+        assert {c.sandbox for c in active.values()} - {""} == set(state.sandboxes)
+        for endpoint in state.endpoints.values():
+            assert bool(endpoint.id) == (endpoint.container_id in active), endpoint
+            assert bool(endpoint.addresses) <= bool(endpoint.id)
+            assert endpoint.container_id in state.containers
+            assert endpoint.network_id in state.networks
+        assert state.host_interfaces == {e.host_interface for e in state.endpoints.values()} - {""}
+        self._check_addresses()
+        self._check_names(active)
+        if not self.kernel.remainder:
+            desired = {f for f in await self.engine._restore.desired() if not isinstance(f, Sysctl)}
+            assert {f for f in await self.kernel.facts() if not isinstance(f, Sysctl)} == desired
+
+    def _check_addresses(self) -> None:
+        """An address is taken exactly if an endpoint has it."""
+        ipam = self.world.core.ipam
+        assert set(ipam._allocators) == {n.id for n in self.state.networks.values() if not n.config_only}
+        for network in self.state.networks.values():
+            held = [
+                a for e in self.state.endpoints.values() if e.network_id == network.id for a in e.addresses
+            ]
+            assert len(held) == len(set(held))
+            pairs = ipam._allocators.get(network.id, ())
+            taken = sum(w.bit_count() for _, allocator in pairs for w in allocator._used._levels[0].values())
+            assert taken == len(held) + 3 * len(pairs), "network, broadcast and gateway are always taken"
+
+    def _check_names(self, active: dict[str, Any]) -> None:
+        resolver = self.world.resolver
+        zones = [zone for c in active.values() if (zone := names.zone(self.state, c, ()))]
+        assert resolver.zones == {zone.sandbox: zone for zone in zones if zone.sandbox}
+        for zone in resolver.zones.values():
+            for network_id in zone.networks:
+                table = names.network_names(self.state, self.state.networks[network_id])
+                assert resolver.networks[network_id] == table
+
+
+TestMachine = Machine.TestCase
+TestMachine.settings = settings(
+    max_examples=60, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+)

@@ -1,0 +1,46 @@
+"""The base ruleset: hash sets only, every set that elements name is there, policies accept."""
+
+import re
+
+import pytest
+
+from fairway.firewall import ruleset
+from fairway.firewall.networks import elements
+from fairway.firewall.publish import published
+from fairway.model.address import Address
+from fairway.model.network import PortMapping
+
+DECLARED = set(re.findall(r"^    (?:set|map) (\w+) ", ruleset.RULESET, re.MULTILINE))
+
+
+def test_no_intervals_and_no_policy_of_ours() -> None:
+    assert "interval" not in ruleset.RULESET
+    assert set(re.findall(r"policy (\w+)", ruleset.RULESET)) == {"accept"}
+
+
+@pytest.mark.parametrize("icc", [True, False])
+@pytest.mark.parametrize("internal", [True, False])
+@pytest.mark.parametrize("masquerade", [True, False])
+def test_elements_of_a_network(icc: bool, internal: bool, masquerade: bool) -> None:
+    found = elements("br-x", icc=icc, internal=internal, masquerade=masquerade)
+    names = {e.table_object for e in found}
+    assert names <= DECLARED
+    assert (ruleset.CLOSED in names) is not icc
+    assert (ruleset.INTERNAL in names) is internal
+    assert (ruleset.MASQUERADE in names) is (masquerade and not internal)
+    assert {ruleset.BRIDGES, ruleset.SAME} <= names
+
+
+def test_one_element_a_port() -> None:
+    ports = [PortMapping(container_port=80 + i, host_port=8080 + i) for i in range(3)]
+    ports.append(
+        PortMapping(container_port=53, host_port=53, protocol="udp", host_address=Address("127.0.0.1"))
+    )
+    found = published(ports, Address("172.17.0.2"))
+    assert [(e.table_object, e.key, e.value) for e in found] == [
+        (ruleset.PUBLISH, ("tcp", "8080"), "172.17.0.2 . 80"),
+        (ruleset.PUBLISH, ("tcp", "8081"), "172.17.0.2 . 81"),
+        (ruleset.PUBLISH, ("tcp", "8082"), "172.17.0.2 . 82"),
+        (ruleset.PUBLISH_AT, ("127.0.0.1", "udp", "53"), "172.17.0.2 . 53"),
+    ]
+    assert {e.table_object for e in found} <= DECLARED
