@@ -60,28 +60,34 @@ async def main() -> None:
         begin = time.perf_counter()
         await client.start()
         print(f"start            {(time.perf_counter() - begin) * 1000:8.1f} ms")
-        zones = [Zone(sandbox=f"s{i}", networks=("net",)) for i in range(SANDBOXES)]
-        await client.publish([table(0)], zones)
-        costs = []
-        for i in range(50):
-            begin = time.perf_counter()
-            await client.publish([table(i)], zones[:1])
-            costs.append(time.perf_counter() - begin)
-        print(f"publish          {statistics.median(costs) * 1000:8.2f} ms (600 names, 200 sandboxes)")
-        for sandbox, what in (("s1", "connect and open"), ("s0", "open")):
-            udp, tcp = listening()
-            address = udp.getsockname()
-            begin = time.perf_counter()
-            handover.open(sandbox, udp, tcp)
-            print(f"{what:16} {(time.perf_counter() - begin) * 1000:8.2f} ms")
-        before = cpu_seconds(client.pid)
-        measured = await asyncio.to_thread(measure, address)
-        share = (cpu_seconds(client.pid) - before) / SECONDS
-        print(f"answers          {measured:8.0f} /s, at {share:.0%} of one core")
-        status = Path(f"/proc/{client.pid}/status").read_text()
-        print(f"memory           {int(status.split('VmRSS:')[1].split()[0]) / 1024:8.1f} MB")
-        handover.disconnect()
-        await client.shutdown()
+        try:
+            await measure_all(client, handover)
+        finally:
+            handover.disconnect()
+            await client.shutdown()
+
+
+async def measure_all(client: ResolverClient, handover: SocketHandover) -> None:
+    zones = [Zone(sandbox=f"s{i}", networks=("net",)) for i in range(SANDBOXES)]
+    await client.publish([table(0)], zones)
+    costs = []
+    for i in range(50):
+        begin = time.perf_counter()
+        await client.publish([table(i)], zones[:1])
+        costs.append(time.perf_counter() - begin)
+    print(f"publish          {statistics.median(costs) * 1000:8.2f} ms (600 names, 200 sandboxes)")
+    for sandbox, what in (("s1", "connect and open"), ("s0", "open")):
+        udp, tcp = listening()
+        address = udp.getsockname()
+        begin = time.perf_counter()
+        handover.open(sandbox, udp, tcp)
+        print(f"{what:16} {(time.perf_counter() - begin) * 1000:8.2f} ms")
+    before = cpu_seconds(client.pid)
+    measured = await asyncio.to_thread(measure, address)
+    share = (cpu_seconds(client.pid) - before) / SECONDS
+    print(f"answers          {measured:8.0f} /s, at {share:.0%} of one core")
+    status = Path(f"/proc/{client.pid}/status").read_text()
+    print(f"memory           {int(status.split('VmRSS:')[1].split()[0]) / 1024:8.1f} MB")
 
 
 asyncio.run(main())

@@ -62,9 +62,9 @@ def broken_links(path: Path, text: str) -> Iterator[str]:
 
 
 def snippets(text: str) -> Iterator[str]:
-    """Everything set as code: inline, and blocks line by line with continuation lines joined."""
+    """Commands and names: inline code, and shell blocks line by line with continuation lines joined."""
     for language, body in _FENCE.findall(text):
-        if language != "mermaid":
+        if language == "sh":
             yield from body.replace("\\\n", " ").splitlines()
     yield from re.findall(r"`([^`\n]+)`", _FENCE.sub("", text))
 

@@ -124,7 +124,7 @@ CASES = (
     ),
     Case(
         "Container to the host",
-        "The gateway's address, or any other of the host. There are no rules for what the host itself offers.",
+        "The gateway's address, or any other of the host. No rule concerns what the host itself offers.",
         Packet("172.18.0.2", "172.18.0.1", 22, WEB),
     ),
     Case(

@@ -98,6 +98,11 @@ class Host:
         assert done.returncode == 0, f"{command}\nexit {done.returncode}\n{done.stdout}"
         return done.stdout
 
+    @property
+    def reachable_socket(self) -> str:
+        """The daemon's socket as processes outside of this host's mount namespace find it."""
+        return f"/proc/{self._host.pid}/root{self.socket}"
+
     # The daemon.
 
     def start_daemon(self, *options: str) -> None:
@@ -150,6 +155,12 @@ class Host:
         self.ok(f"docker load -i {shlex.quote(str(archive))}")
 
     # What is left.
+
+    def settle(self, seconds: float = 10) -> None:
+        """Wait for what the kernel does behind the daemon's back: links that are being deleted."""
+        deadline = time.monotonic() + seconds
+        while any(name.startswith("gone-") for name in self.links()) and time.monotonic() < deadline:
+            time.sleep(0.05)
 
     def links(self) -> list[str]:
         return sorted(line.split()[0].partition("@")[0] for line in self.ok("ip -br link").splitlines())

@@ -67,7 +67,7 @@ class Terminal:
         deadline = time.monotonic() + PATIENCE
         while not (found := wanted.search(self.seen, self._read_to)):
             assert time.monotonic() < deadline, f"{pattern!r} is not in {self.seen[self._read_to :]!r}"
-            assert self._receive(0.5) or self.process.poll() is None, (
+            assert self.receive(0.5) or self.process.poll() is None, (
                 f"ended without {pattern!r}: {self.seen[self._read_to :]!r}"
             )
         self._read_to = found.end()
@@ -78,12 +78,12 @@ class Terminal:
         deadline = time.monotonic() + PATIENCE
         while self.process.poll() is None:
             assert time.monotonic() < deadline, f"does not end: {self.seen[self._read_to :]!r}"
-            self._receive(0.05)
-        while self._receive(0):
+            self.receive(0.05)
+        while self.receive(0):
             pass
         return self.process.returncode
 
-    def _receive(self, seconds: float) -> bool:
+    def receive(self, seconds: float) -> bool:
         """Read once what has been printed; False when nothing came in time."""
         if not select.select([self._main], [], [], seconds)[0]:
             return False

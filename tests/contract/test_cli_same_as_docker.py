@@ -39,6 +39,7 @@ network inspect --format json web10
 network inspect -f '{{.ID}} {{.Id}} {{.IPAM.Config}} {{json .IPAM}} {{.Created}} {{.Containers}}' web10
 network inspect -f '{{range .IPAM.Config}}{{.Subnet}} {{.Gateway}} {{.IPRange}}{{end}}' web10 web2
 network inspect -f '{{json .}}' web10
+network inspect -f 'a\\tb\\n{{range $k, $v := .Options}}{{$k}}{{"\\t"}}{{$v}}{{"\\n"}}{{end}}' web10
 network inspect -f '{{.Foo}}' web10
 network inspect -f '{{.Foo' web10
 network inspect -f '{{range $k, $v := .Options}}{{$k}}={{$v}};{{end}}' web10

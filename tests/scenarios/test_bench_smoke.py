@@ -10,7 +10,7 @@ import pytest
 pytestmark = pytest.mark.root
 BENCH = Path(__file__).parents[2] / "bench" / "bench.py"
 MILLISECONDS = [
-    *("network create", "network remove", "connect", "disconnect"),
+    *("network create", "network remove", "network remove, until it is gone", "connect", "disconnect"),
     *("container create", "container start", "container create + start", "container remove (force)"),
     *("exec (true)", "container inspect", "network list", "CLI network ls, wall", "CLI network ls, CPU"),
 ]

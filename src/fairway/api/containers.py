@@ -14,6 +14,7 @@ from fairway.api.top import top
 from fairway.model.container import Container
 from fairway.model.errors import Fault, InvalidParameter, NotFound
 from fairway.model.request import WaitCondition
+from fairway.model.system import STORAGE_DRIVER
 
 _CONDITIONS = ("not-running", "next-exit", "removed")
 
@@ -67,7 +68,7 @@ async def inspect(call: Call) -> web.Response:
             containers.paths(container.id),
             containers.health(container.id),
             call.version,
-            driver=call.engine.system.info().storage_driver,
+            driver=STORAGE_DRIVER,
             execs=call.engine.execs.of(container.id),
             sizes=await _sizes(call.engine, container) if call.flag("size") else None,
         )

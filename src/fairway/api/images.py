@@ -14,6 +14,7 @@ from fairway.api.routing import Call, Route
 from fairway.model.errors import InvalidParameter, NotFound, Unsupported
 from fairway.model.image import Image
 from fairway.model.request import has_label
+from fairway.model.system import STORAGE_DRIVER
 
 _FILTERS = frozenset({"before", "dangling", "label", "reference", "since", "until"})
 _CHUNK = 256 * 1024
@@ -54,8 +55,7 @@ def _tags(image: Image, wanted: filters.Filters) -> list[str] | None:
 
 async def inspect(call: Call) -> web.Response:
     image = call.engine.images.find(call.path["name"])
-    driver = call.engine.system.info().storage_driver
-    return json_reply(shapes.image_inspect(image, call.version, driver=driver))
+    return json_reply(shapes.image_inspect(image, call.version, driver=STORAGE_DRIVER))
 
 
 async def history(call: Call) -> web.Response:

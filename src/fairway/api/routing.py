@@ -127,7 +127,7 @@ class Router:
             if route.stream:
                 return await self._stream(route, call)
             answering = asyncio.ensure_future(_answer(route, call))
-            answering.add_done_callback(_expect_lost_client)
+            answering.add_done_callback(expect_lost_client)
             return await asyncio.shield(answering)
         except Fault as fault:
             return fault_reply(fault)
@@ -147,7 +147,7 @@ class Router:
             task.cancel()
 
 
-def _expect_lost_client(answering: "asyncio.Future[web.StreamResponse]") -> None:
+def expect_lost_client(answering: "asyncio.Future[web.StreamResponse]") -> None:
     """When its client has gone nobody awaits an answer any more: that it cannot be sent is no news."""
     if not answering.cancelled():
         answering.exception()

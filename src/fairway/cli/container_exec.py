@@ -5,7 +5,7 @@ from __future__ import annotations
 from fairway.api.client import quote
 from fairway.cli import session, terminal
 from fairway.cli.command import Arity, Command, Invocation
-from fairway.cli.exits import OK
+from fairway.cli.exits import FAILED, OK, Exit
 from fairway.cli.flags import Flag
 from fairway.cli.kinds import BOOL, LIST, STRING
 from fairway.cli.labels import environment
@@ -42,8 +42,7 @@ def _exec(given: Invocation) -> int:
         return OK
     stream = client.hijack(f"{path}/start", body=start)
     if session.converse(client, f"{path}/resize", stream, tty=tty, stdin=stdin, keys=keys):
-        given.warn("read escape sequence")
-        return OK
+        raise Exit(FAILED, "read escape sequence")
     return int(client.get(f"{path}/json").get("ExitCode") or 0)
 
 

@@ -39,9 +39,8 @@ class _Printer:
     def __init__(self, form: str) -> None:
         self._form, self._objects, self._texts = form, list[Any](), list[str]()
         try:
-            self._template = (
-                Template(form.replace("\\t", "\t").replace("\\n", "\n")) if form not in ("", "json") else None
-            )
+            # As it stands: unlike lists, inspect leaves a backslash outside of strings alone.
+            self._template = Template(form) if form not in ("", "json") else None
         except TemplateSyntax as error:
             raise Exit(TEMPLATE, f"template parsing error: {error}") from error
 

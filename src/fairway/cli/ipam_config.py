@@ -1,6 +1,6 @@
 """``--subnet``, ``--ip-range``, ``--gateway`` and ``--aux-address`` → the API's ``IPAM.Config``.
 
-They are separate lists on the command line; each range, gateway and address finds the subnet that contains it.
+They are separate lists on the command line: each range, gateway and address finds the subnet that holds it.
 What is no subnet at all is sent as it is: judging it is the daemon's business.
 """
 

@@ -192,7 +192,10 @@ class Containers:
             request = VolumeRequest(
                 name=mount.name, driver=mount.driver, options=mount.driver_options, labels=mount.labels
             )
-            volume = await self._volumes.create(request, anonymous=mount.anonymous)
+            try:
+                volume = await self._volumes.create(request, anonymous=mount.anonymous)
+            except NotFound as fault:  # the driver; the CLI would take it to be about the image
+                raise InvalidParameter(fault.message) from None
             if not known:
                 made.append(volume)
             sources[mount.name] = volume.mountpoint
@@ -353,10 +356,14 @@ class Containers:
             raise Conflict(f"container {container.id} is paused, unpause the container before attach")
         if container.state.status == "restarting":
             raise Conflict(f"container {container.id} is restarting, wait until the container is running")
+        running = container.state.running
+        streams: Streams = (
+            await self._core.runtime.attach(container.id)
+            if running
+            else self._lifecycle.pending_streams(container.id)
+        )
         self._core.events.container(container, "attach")
-        if not container.state.running:
-            return self._lifecycle.pending_streams(container.id)
-        return await self._core.runtime.attach(container.id)
+        return streams
 
     def logs(
         self,

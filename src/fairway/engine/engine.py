@@ -33,7 +33,7 @@ class Engine:
         self.execs = Execs(core)
         self._lifecycle = Lifecycle(core, attachments, self._naming, self.networks, waiters)
         self.containers = Containers(core, self._lifecycle, self.volumes, waiters)
-        self._restore = Restore(core, self._lifecycle, self._naming, attachments, self.containers)
+        self._restore = Restore(core, self._lifecycle, attachments, self.containers)
 
     async def start(self) -> None:
         """From the store to a kernel that agrees with it; afterwards requests can be served."""
@@ -42,14 +42,14 @@ class Engine:
         await self._restore.roll_back()
         self._restore.reserve()
         await self._restore.clear_runtime()
-        await self._restore.publish()
+        await self._naming.publish_all()
         await self._restore.reconcile()
         await self.networks.ensure_predefined()
         await self._restore.resume()
 
     async def resolver_lost(self) -> None:
         """A new resolver process knows nothing: tell it all names, then give it the sandboxes' sockets."""
-        await self._restore.publish()
+        await self._naming.publish_all()
         await self._restore.listen()
 
     async def close(self) -> None:

@@ -57,18 +57,19 @@ def resolv_conf(
     search: Sequence[str],
     options: Sequence[str],
     ipv6: bool,
+    loopback: bool = False,
 ) -> str:
     """A container's resolv.conf.
 
     ``embedded`` puts the sandbox's own resolver in front of everything (user-defined networks); otherwise the
-    servers given, or the host's but for its loopback ones, which are out of a container's reach. A search of
-    ``.`` means none.
+    servers given, or the host's but for its loopback ones, which are out of a container's reach unless
+    ``loopback`` says that it shares the host's network. A search of ``.`` means none.
     """
     base = ResolvConf(host)
     chosen = list(servers) or base.servers
     if embedded:
         chosen = [RESOLVER]
-    elif not servers:
+    elif not servers and not (loopback and base.servers):
         chosen = [s for s in chosen if not s.startswith("127.") and s != "::1" and (ipv6 or ":" not in s)]
         chosen = chosen or list(FALLBACK)
     domains = [d for d in (search or base.search) if d != "."]

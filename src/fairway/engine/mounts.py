@@ -48,7 +48,7 @@ def resolve(
         for mount in _from_container(source, inherited):
             result[mount.destination] = mount
     for text in host.binds:
-        claim(parse_bind(text))
+        claim(parse_bind(text, host.volume_driver))
     for request in host.mounts:
         claim(_from_request(request, new_name, exists))
     for path, mode in host.tmpfs.items():
@@ -61,15 +61,15 @@ def resolve(
                 source="",
                 destination=destination,
                 name=new_name(),
-                driver="local",
+                driver=host.volume_driver or "local",
                 copy_up=True,
                 anonymous=True,
             )
     return [result[d] for d in sorted(result)]
 
 
-def parse_bind(text: str) -> Wanted:
-    """``source:destination[:options]``; a source without a slash is a volume's name."""
+def parse_bind(text: str, driver: str = "") -> Wanted:
+    """``source:destination[:options]``; a source without a slash is a volume's name, for ``driver``."""
     parts = text.split(":")
     if not 2 <= len(parts) <= 3 or not parts[0] or not parts[1]:
         raise InvalidParameter(f"invalid volume specification: '{text}'")
@@ -99,7 +99,7 @@ def parse_bind(text: str) -> Wanted:
         source="",
         destination=destination,
         name=source,
-        driver="local",
+        driver=driver or "local",
         read_only=read_only,
         mode=mode or "z",
         copy_up="nocopy" not in options,

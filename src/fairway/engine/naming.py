@@ -39,16 +39,18 @@ class Naming:
             )
 
     async def publish_all(self) -> None:
-        """Everything at once, for a resolver that knows nothing yet."""
+        """Everything at once, to a resolver that may know nothing, or what is no longer so."""
         state = self._core.state
-        zones = [
-            z
-            for c in state.containers.values()
-            if c.sandbox and c.state.running and (z := zone(state, c, self._core.settings.dns))
-        ]
         await self._core.resolver.publish(
-            [network_names(state, n) for n in state.networks.values() if resolves(n)], zones
+            [network_names(state, n) for n in state.networks.values() if resolves(n)], self._zones()
         )
+        known = await self._core.resolver.sandboxes()
+        for sandbox in known - {z.sandbox for z in self._zones()}:
+            await self.withdraw(sandbox)
+
+    def _zones(self) -> list[Zone]:
+        state, servers = self._core.state, self._core.settings.dns
+        return [z for c in state.containers.values() if c.sandbox and (z := zone(state, c, servers))]
 
     async def withdraw(self, sandbox: str) -> None:
         try:

@@ -333,6 +333,9 @@ class Networks:
             await self._withdraw(plan.inverse(), network)
             self._attachments.release(endpoint)
             await self._naming.republish(container, [network])
+            if not had_resolver:
+                await self._naming.withdraw(sandbox.id)
+                self._rewrite_resolv_conf(container)
             raise
 
     async def _leave(self, network: Network, container: Container, endpoint: Endpoint) -> None:
@@ -344,10 +347,13 @@ class Networks:
         await self._naming.republish(container, [network])
         if had_resolver and not self._resolves(container):
             await self._naming.withdraw(sandbox.id)
-            try:
-                self.write_resolv_conf(container)
-            except Fault as e:
-                core.log.warning("while disconnecting", container=container.name, error=e.message)
+            self._rewrite_resolv_conf(container)
+
+    def _rewrite_resolv_conf(self, container: Container) -> None:
+        try:
+            self.write_resolv_conf(container)
+        except Fault as e:
+            self._core.log.warning("resolv.conf stays as it was", container=container.name, error=e.message)
 
     async def _withdraw(self, plan: Plan, network: Network) -> None:
         """Take every step that can be taken: what the state no longer has must not stop at a failure."""
@@ -379,6 +385,7 @@ class Networks:
             search=container.host.dns_search or core.settings.dns_search,
             options=container.host.dns_options or core.settings.dns_options,
             ipv6=any(n.ipv6 for n, _ in core.state.attachments(container.id)),
+            loopback=container.host.network_mode == "host",
         )
         core.files.write(container.id, "resolv.conf", text)
 

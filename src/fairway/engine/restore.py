@@ -14,7 +14,6 @@ from fairway.engine.attachments import Attachments
 from fairway.engine.containers import Containers
 from fairway.engine.core import Core
 from fairway.engine.lifecycle import Lifecycle, active
-from fairway.engine.naming import Naming
 from fairway.engine.state import Stored
 from fairway.model.container import Container
 from fairway.model.errors import Fault, System
@@ -26,13 +25,11 @@ class Restore:
         self,
         core: Core,
         lifecycle: Lifecycle,
-        naming: Naming,
         attachments: Attachments,
         containers: Containers,
     ) -> None:
         self._core = core
         self._lifecycle = lifecycle
-        self._naming = naming
         self._attachments = attachments
         self._containers = containers
 
@@ -84,12 +81,6 @@ class Restore:
                 self._core.ipam.reserve(self._core.state.networks[endpoint.network_id], address)
         for container in self._core.state.containers.values():
             self._lifecycle.ports.hold(container.id, container.ports)
-
-    async def publish(self) -> None:
-        """Tell the resolver all names, and have it forget sandboxes that are gone."""
-        await self._naming.publish_all()
-        for sandbox in await self._core.resolver.sandboxes() - self._core.state.sandboxes.keys():
-            await self._naming.withdraw(sandbox)
 
     async def desired(self) -> list[Fact]:
         """Everything that shall hold in the kernel."""

@@ -38,7 +38,8 @@ class Volumes:
             )
         if request.driver not in ("", "local"):
             raise NotFound(
-                f'create {name}: error looking up volume plugin {request.driver}: plugin "{request.driver}" not found'
+                f"create {name}: error looking up volume plugin {request.driver}: "
+                f'plugin "{request.driver}" not found'
             )
         if request.options:
             raise InvalidParameter(

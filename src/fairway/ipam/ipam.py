@@ -104,9 +104,25 @@ class Ipam:
         return [pool.subnet for pairs in self._allocators.values() for pool, _ in pairs]
 
 
+def _check_usable(net: ipaddress.IPv4Network | ipaddress.IPv6Network) -> None:
+    """Raise InvalidParameter for a subnet that the kernel gives a meaning of its own (RFC 6890)."""
+    reserved = {
+        4: (
+            ("0.0.0.0/8", "this host"),
+            ("127.0.0.0/8", "loopback"),
+            ("224.0.0.0/3", "multicast and reserved"),
+        ),
+        6: (("::/127", "unspecified and loopback"), ("ff00::/8", "multicast")),
+    }
+    for block, meaning in reserved[net.version]:
+        if net.overlaps(ipaddress.ip_network(block)):
+            raise InvalidParameter(f"invalid subnet {net}: it overlaps with the {meaning} addresses {block}")
+
+
 def _complete(request: PoolRequest, subnet: Cidr) -> Pool:
     """Check that all parts lie in the subnet; the gateway defaults to the first address of the range."""
     net = ipaddress.ip_network(subnet)
+    _check_usable(net)
     if request.ip_range:
         inner = ipaddress.ip_network(request.ip_range)
         if inner.version != net.version or not inner.subnet_of(net):  # type: ignore[arg-type]
@@ -118,6 +134,10 @@ def _complete(request: PoolRequest, subnet: Cidr) -> Pool:
         if address and not contains(subnet, address):
             raise InvalidParameter(f"invalid {what} {address}: it is outside of subnet {subnet}")
     gateway = request.gateway
+    if gateway and net.version == 4 and net.prefixlen < 31:
+        for what, edge in (("network", net.network_address), ("broadcast", net.broadcast_address)):
+            if gateway == str(edge):
+                raise InvalidParameter(f"invalid gateway {gateway}: it is the {what} address of {subnet}")
     if gateway is None:
         taken = set(request.auxiliary.values())
         first = net.network_address + (1 if net.num_addresses > 2 else 0)

@@ -10,6 +10,10 @@ class AddressPool(msgspec.Struct, frozen=True, kw_only=True):
     size: int
 
 
+STORAGE_DRIVER = "overlay2"
+"""The only one there is: Docker's name for overlayfs over unpacked layers."""
+
+
 class SystemFacts(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     name: str
@@ -30,7 +34,7 @@ class SystemFacts(msgspec.Struct, frozen=True, kw_only=True):
     bridge_nf_iptables: bool
     cgroup_version: str
     cgroup_driver: str = "cgroupfs"
-    storage_driver: str = "overlay2"
+    storage_driver: str = STORAGE_DRIVER
     labels: tuple[str, ...] = ()
     address_pools: tuple[AddressPool, ...] = ()
     warnings: tuple[str, ...] = ()

@@ -5,10 +5,12 @@ Their output is read whole; it is short. A program that does not end in time is 
 """
 
 import asyncio
+import os
 import shutil
 from collections.abc import Sequence
 
 from fairway.model.errors import System
+from fairway.runtime.child import Child, read
 
 ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
 PATIENCE = 20.0
@@ -25,19 +27,20 @@ def find(name: str, package: str) -> str:
 
 async def run(argv: Sequence[str]) -> tuple[int, str]:
     """Exit status (negative: signal) and standard output and error together. Raises System on time-out."""
-    process = await asyncio.create_subprocess_exec(
-        *argv,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        env=ENVIRONMENT,
-    )
+    reading, writing = os.pipe()
     try:
-        output, _ = await asyncio.wait_for(process.communicate(), PATIENCE)
+        child = Child(argv, stdout=writing, stderr=writing, env=ENVIRONMENT)
+    except OSError as error:
+        os.close(reading)
+        raise System(f"cannot run {argv[0]}: {error.strerror}") from error
+    finally:
+        os.close(writing)
+    try:
+        async with asyncio.timeout(PATIENCE):
+            output = await read(reading)
+            status = await child.wait()
     except TimeoutError:
         raise System(f"{argv[0]} did not end within {PATIENCE:.0f} seconds: {' '.join(argv)}") from None
     finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    return process.returncode or 0, output.decode(errors="replace").strip()
+        child.kill()
+    return status, output.decode(errors="replace").strip()

@@ -10,7 +10,6 @@ start it.
 
 import asyncio
 import os
-import subprocess
 from pathlib import Path
 
 import msgspec
@@ -18,6 +17,7 @@ import msgspec
 from fairway.model.container import Container
 from fairway.model.errors import InvalidParameter, System
 from fairway.runtime import cgroups, command, faults, pidfd
+from fairway.runtime.child import Child
 from fairway.runtime.paths import Paths
 from fairway.runtime.select import Program
 
@@ -56,17 +56,14 @@ async def start(conmon: str, program: Program, paths: Paths, container: Containe
 async def _spawn(conmon: str, argv: list[str], pipe: int, bundle: Path) -> None:
     """Start conmon and wait until it has forked itself away."""
     with (bundle / "conmon.err").open("wb") as errors:
-        process = await asyncio.create_subprocess_exec(
-            *argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=errors,
+        child = Child(
+            argv,
+            stderr=errors.fileno(),
             pass_fds=(pipe,),
             cwd=bundle,
-            start_new_session=True,
             env=command.ENVIRONMENT | {"_OCI_SYNCPIPE": str(pipe)},
         )
-        status = await process.wait()
+        status = await child.wait()
     if status:
         raise System(f"{conmon} failed: {_stderr(bundle)}")
 

@@ -28,6 +28,7 @@ import msgspec
 from fairway.model.errors import Conflict
 from fairway.model.process import ExecRequest, StreamName
 from fairway.runtime import command, faults, pidfd
+from fairway.runtime.child import Child
 from fairway.runtime.conmon import read_pid
 from fairway.runtime.paths import Paths
 from fairway.runtime.select import Program
@@ -85,8 +86,8 @@ async def start(
     (directory / "process.json").write_bytes(msgspec.json.encode(spec))
     pipes = _Pipes(request)
     try:
-        process = await _spawn(program, paths, container, directory, pipes)
-        ending = asyncio.create_task(process.wait())
+        child = _spawn(program, paths, container, directory, pipes)
+        ending = asyncio.create_task(child.wait())
         pid = await _started(directory, ending)
     except BaseException:
         pipes.streams.close()
@@ -96,7 +97,7 @@ async def start(
         reason = faults.logged(directory / "log")
         shutil.rmtree(directory)
     if pid:
-        end = asyncio.create_task(_end(process, ending, pid, pipes.streams))
+        end = asyncio.create_task(_end(child, ending, pid, pipes.streams))
         return OciExec(pid, pipes.streams, end, request.tty)
     pipes.streams.close()
     if "paused" in reason or "does not exist" in reason or "stopped container" in reason:
@@ -104,25 +105,24 @@ async def start(
     raise faults.executing(reason, list(request.argv))
 
 
-async def _spawn(
-    program: Program, paths: Paths, container: str, directory: Path, pipes: "_Pipes"
-) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
-        *(program.path, "--root", str(paths.state)),
-        *("--log", str(directory / "log"), "--log-format", "json"),
-        *(
-            "exec",
-            "--process",
-            str(directory / "process.json"),
-            "--pid-file",
-            str(directory / "pid"),
-            container,
-        ),
+def _spawn(program: Program, paths: Paths, container: str, directory: Path, pipes: "_Pipes") -> Child:
+    arguments = (
+        "--process",
+        str(directory / "process.json"),
+        "--pid-file",
+        str(directory / "pid"),
+        container,
+    )
+    return Child(
+        [
+            *(program.path, "--root", str(paths.state)),
+            *("--log", str(directory / "log"), "--log-format", "json"),
+            *("exec", *arguments),
+        ],
         stdin=pipes.child[0],
         stdout=pipes.child[1],
         stderr=pipes.child[2],
         env=command.ENVIRONMENT,
-        start_new_session=True,
     )
 
 
@@ -142,9 +142,7 @@ async def _started(directory: Path, ending: "asyncio.Task[int]") -> int:
         pause = min(pause * 1.5, 0.05)
 
 
-async def _end(
-    process: asyncio.subprocess.Process, ending: "asyncio.Task[int]", pid: int, streams: FdStreams
-) -> int:
+async def _end(child: Child, ending: "asyncio.Task[int]", pid: int, streams: FdStreams) -> int:
     """Exit code of the exec.
 
     crun ends with the program. runc first copies its output to the end, which a background process can put
@@ -163,7 +161,7 @@ async def _end(
         try:
             status = await asyncio.wait_for(asyncio.shield(ending), GRACE)
         except TimeoutError:
-            process.kill()
+            child.kill()
             code = pidfd.exit_code(fd) if fd >= 0 else None
             return LOST if code is None else code
         return status if status >= 0 else 128 - status

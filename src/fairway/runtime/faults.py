@@ -35,23 +35,25 @@ class _Line(msgspec.Struct, frozen=True):
 
 
 def logged(path: Path) -> str:
-    """The runtime's last error in its JSON log; empty if there is none."""
+    """The runtime's last error in its JSON log; empty if there is none.
+
+    Behind it crun puts, raw, what the failed process left on its terminal: the same error in colour.
+    A line that is no JSON counts only where there is nothing else.
+    """
     try:
         lines = path.read_bytes().splitlines()
     except FileNotFoundError:
         return ""
+    raw = ""
     for line in reversed(lines):
-        entry = _decode(line)
+        try:
+            entry = msgspec.json.decode(line, type=_Line)
+        except msgspec.DecodeError:
+            raw = raw or line.decode(errors="replace").strip()
+            continue
         if entry.level == "error":
             return entry.msg
-    return ""
-
-
-def _decode(line: bytes) -> _Line:
-    try:
-        return msgspec.json.decode(line, type=_Line)
-    except msgspec.DecodeError:
-        return _Line(line.decode(errors="replace"))
+    return raw
 
 
 def creating(message: str, argv: list[str]) -> Fault:

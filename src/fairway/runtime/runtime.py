@@ -45,7 +45,7 @@ LOST = 255
 
 
 _DOCKERS_NAMES = ("runc", "io.containerd.runc.v2")
-"""What Docker calls its default runtime: a request that names it wants the default, which here may be crun."""
+"""What Docker calls its default runtime: who asks for it wants the default, which here may be crun."""
 
 
 class OciRuntime:

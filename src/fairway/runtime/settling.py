@@ -63,7 +63,8 @@ def _check_cpu(host: HostConfig, machine: Machine) -> None:
         raise InvalidParameter(f"invalid CPU shares ({host.cpu_shares}): value must be a positive integer")
     if host.nano_cpus > machine.cpus * 1_000_000_000:
         raise InvalidParameter(
-            f"range of CPUs is from 0.01 to {machine.cpus}.00, as there are only {machine.cpus} CPUs available"
+            f"range of CPUs is from 0.01 to {machine.cpus}.00, "
+            f"as there are only {machine.cpus} CPUs available"
         )
     for given, what, name, available in (
         (host.cpuset_cpus, "CPUs", "cpuset cpus", machine.cpu_list),

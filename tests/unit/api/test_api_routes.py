@@ -1,17 +1,19 @@
 """Requests over a socket to handlers, and back."""
 
 import asyncio
+import gc
 import io
 import json
 from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from fairway.api.app import ROUTES
-from fairway.api.routing import Router
+from fairway.api.routing import Router, expect_lost_client
 from fairway.model.container import Config, Exit, State
-from fairway.model.errors import NotFound, System
+from fairway.model.errors import InvalidParameter, NotFound, System
 from fairway.model.event import Event
 from fairway.model.process import LogLine
 from unit.api.fake_engine import CONTAINER_ID, IMAGE_ID, FakeEngine, FakeStreams, container
@@ -457,6 +459,27 @@ async def test_system(http: aiohttp.ClientSession) -> None:
     assert used["Volumes"][0]["UsageData"] == {"Size": 3, "RefCount": 0}
     assert (await get(http, "/system/df", type="volume"))["Images"] == []
     await get(http, "/system/df", 400, type="x")
+
+
+async def test_a_broken_archive_is_told_of_in_the_stream(
+    http: aiohttp.ClientSession, engine: FakeEngine
+) -> None:
+    engine.images.messages = [InvalidParameter("unexpected EOF")]
+    async with http.post("/images/load", data=b"garbage") as response:
+        assert response.status == 200
+        assert (await response.json())["error"] == "unexpected EOF"
+
+
+async def test_a_lost_client_is_no_unexpected_error() -> None:
+    told: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+    answering: asyncio.Future[web.StreamResponse] = asyncio.get_running_loop().create_future()
+    answering.add_done_callback(expect_lost_client)
+    answering.set_exception(ConnectionResetError("Cannot write to closing transport"))
+    await asyncio.sleep(0)
+    del answering
+    gc.collect()
+    assert told == []
 
 
 async def test_bodies_at_the_edge(http: aiohttp.ClientSession) -> None:

@@ -9,16 +9,18 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from random import Random
-from typing import Any
+from typing import Any, Literal, get_args
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from fairway.engine import names
+from fairway.engine.engine import Engine
+from fairway.engine.state import State
 from fairway.kernel.fake import FakeKernel
 from fairway.model.address import Cidr
-from fairway.model.container import Config, HostConfig, RestartPolicy
+from fairway.model.container import Config, Container, HostConfig, RestartPolicy
 from fairway.model.errors import Fault, System
 from fairway.model.network import EndpointRequest
 from fairway.model.request import ContainerRequest, NetworkRequest, PoolRequest
@@ -28,7 +30,8 @@ from unit.engine.world import OBJECTS, Inline, World
 
 NETWORKS = ("n1", "n2", "n3")
 CONTAINERS = ("c1", "c2", "c3", "c4")
-POLICIES = ("no", "always", "on-failure", "unless-stopped")
+Policy = Literal["no", "always", "on-failure", "unless-stopped"]
+POLICIES: tuple[Policy, ...] = get_args(Policy)
 networks = st.sampled_from(NETWORKS)
 containers = st.sampled_from(CONTAINERS)
 modes = st.sampled_from([*NETWORKS, "bridge", "none", "host", *(f"container:{c}" for c in CONTAINERS)])
@@ -43,6 +46,12 @@ class Kernel(FakeKernel):
         faults = await super().withdraw(plan)
         self.remainder = self.remainder or bool(faults)
         return faults
+
+
+async def attempt(verb: Awaitable[Any]) -> None:
+    """It may be refused; an error that is no fault is a defect."""
+    with contextlib.suppress(Fault):
+        await verb
 
 
 class Machine(RuleBasedStateMachine):
@@ -61,29 +70,27 @@ class Machine(RuleBasedStateMachine):
     # Doing.
 
     def do(self, *verbs: Awaitable[Any]) -> None:
-        """All at once, each may be refused; until nothing moves any more. Errors that are no faults escape."""
-
-        async def one(verb: Awaitable[Any]) -> None:
-            with contextlib.suppress(Fault):
-                await verb
+        """All at once; until nothing moves any more."""
 
         async def all_() -> None:
-            await asyncio.gather(*map(one, verbs))
+            await asyncio.gather(*map(attempt, verbs))
             await self.world.quiet()
 
         self.loop.run_until_complete(all_())
 
     @property
-    def engine(self) -> Any:
+    def engine(self) -> Engine:
         return self.world.engine
 
     @property
-    def state(self) -> Any:
+    def state(self) -> State:
         return self.world.core.state
 
     @initialize()
     def begin(self) -> None:
         self.do(self.engine.start())
+        self.do(self._create_network("n1", True, False), self._create_network("n2", False, False))
+        self.do(self._run("c1", "n1", "no", False), self._run("c2", "n2", "always", False))
 
     # What users do.
 
@@ -91,17 +98,26 @@ class Machine(RuleBasedStateMachine):
         pools = (PoolRequest(subnet=Cidr(f"10.{name[1]}.0.0/29")),) if fixed else ()
         return self.engine.networks.create(NetworkRequest(name=name, pools=pools, internal=internal))
 
-    def _create(self, name: str, mode: str, policy: str, auto_remove: bool) -> Awaitable[Any]:
+    async def _create(self, name: str, mode: str, policy: Policy, auto_remove: bool) -> str:
         host = HostConfig(
             network_mode=mode,
             restart_policy=RestartPolicy(name=policy, maximum_retry_count=2 if policy == "on-failure" else 0),
             auto_remove=auto_remove and policy == "no",
         )
         request = ContainerRequest(name=name, config=Config(image="busybox"), host=host)
-        return self.engine.containers.create(request)
+        container, _ = await self.engine.containers.create(request)
+        return container.id
+
+    async def _run(self, name: str, mode: str, policy: Policy, auto_remove: bool) -> None:
+        await self.engine.containers.start(await self._create(name, mode, policy, auto_remove))
 
     def _verb(self, random: Random) -> Awaitable[Any]:
-        container, network = random.choice(CONTAINERS), random.choice(NETWORKS)
+        container, network, policy = (
+            random.choice(CONTAINERS),
+            random.choice(NETWORKS),
+            random.choice(POLICIES),
+        )
+        mode = random.choice([*NETWORKS, *NETWORKS, "bridge", "none", "container:c1"])
         verbs: list[Callable[[], Awaitable[Any]]] = [
             lambda: self.engine.containers.start(container),
             lambda: self.engine.containers.stop(container, 0, ""),
@@ -119,12 +135,8 @@ class Machine(RuleBasedStateMachine):
             lambda: self.engine.networks.disconnect(network, container, False),
             lambda: self.engine.networks.remove(network),
             lambda: self._create_network(network, random.random() < 0.5, random.random() < 0.3),
-            lambda: self._create(
-                container,
-                random.choice([*NETWORKS, "bridge", f"container:{random.choice(CONTAINERS)}"]),
-                random.choice(POLICIES),
-                random.random() < 0.3,
-            ),
+            lambda: self._create(container, mode, policy, random.random() < 0.3),
+            *[lambda: self._run(container, mode, policy, random.random() < 0.3)] * 5,
         ]
         return random.choice(verbs)()
 
@@ -133,12 +145,8 @@ class Machine(RuleBasedStateMachine):
         self.do(self._create_network(name, fixed, internal))
 
     @rule(name=containers, mode=modes, policy=st.sampled_from(POLICIES), auto_remove=st.booleans())
-    def run(self, name: str, mode: str, policy: str, auto_remove: bool) -> None:
-        async def both() -> None:
-            container, _ = await self._create(name, mode, policy, auto_remove)
-            await self.engine.containers.start(container.id)
-
-        self.do(both())
+    def run(self, name: str, mode: str, policy: Policy, auto_remove: bool) -> None:
+        self.do(self._run(name, mode, policy, auto_remove))
 
     @rule(network=networks, container=containers, priority=st.integers(0, 2))
     def connect(self, network: str, container: str, priority: int) -> None:
@@ -207,12 +215,12 @@ class Machine(RuleBasedStateMachine):
     def daemon_restarts(self) -> None:
         self.do(self._restart())
 
-    @rule(random=st.randoms(use_true_random=False), steps=st.integers(0, 40), count=st.integers(1, 4))
+    @rule(random=st.randoms(use_true_random=False), steps=st.integers(1, 60), count=st.integers(1, 4))
     def daemon_is_killed(self, random: Random, steps: int, count: int) -> None:
-        """In the midst of operations: after so many turns of its loop nothing that it does happens any more."""
+        """In the midst of operations, after so many turns of its loop."""
 
         async def cut() -> None:
-            started = [asyncio.ensure_future(self._verb(random)) for _ in range(count)]
+            started = [asyncio.ensure_future(attempt(self._verb(random))) for _ in range(count)]
             for _ in range(steps):
                 await asyncio.sleep(0)
             await self.world.kill()
@@ -273,7 +281,7 @@ class Machine(RuleBasedStateMachine):
             taken = sum(w.bit_count() for _, allocator in pairs for w in allocator._used._levels[0].values())
             assert taken == len(held) + 3 * len(pairs), "network, broadcast and gateway are always taken"
 
-    def _check_names(self, active: dict[str, Any]) -> None:
+    def _check_names(self, active: dict[str, Container]) -> None:
         resolver = self.world.resolver
         zones = [zone for c in active.values() if (zone := names.zone(self.state, c, ()))]
         assert resolver.zones == {zone.sandbox: zone for zone in zones if zone.sandbox}

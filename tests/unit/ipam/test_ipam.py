@@ -4,7 +4,7 @@ import pytest
 
 from fairway.ipam import Ipam
 from fairway.ipam.subnets import DEFAULT_POOLS, choose, ula_pool
-from fairway.model.address import Address, Cidr
+from fairway.model.address import Address, Cidr, Family
 from fairway.model.errors import Conflict, Fault, Forbidden, InvalidParameter
 from fairway.model.network import Network, Pool
 from fairway.model.request import PoolRequest
@@ -150,3 +150,19 @@ def test_overlap_with_another_network() -> None:
         plan(ipam, PoolRequest(subnet=Cidr("10.77.0.0/16")))
     ipam.remove("a" * 64)
     assert plan(ipam, PoolRequest(subnet=Cidr("10.77.0.0/16")))[0].subnet == "10.77.0.0/16"
+
+
+@pytest.mark.parametrize(
+    "subnet", ["127.0.9.0/24", "224.1.0.0/24", "240.0.0.0/24", "0.0.0.0/8", "0.0.0.0/0", "ff00::/64", "::/0"]
+)
+def test_subnets_with_a_meaning_of_their_own_are_refused(subnet: str) -> None:
+    kind: Family = 6 if ":" in subnet else 4
+    with pytest.raises(InvalidParameter, match=f"invalid subnet {subnet}: it overlaps with the"):
+        Ipam(DEFAULT_POOLS).plan_pools([PoolRequest(subnet=Cidr(subnet))], (kind,), ())
+
+
+@pytest.mark.parametrize(("gateway", "what"), [("10.1.0.0", "network"), ("10.1.0.255", "broadcast")])
+def test_a_gateway_is_an_address_of_a_host(gateway: str, what: str) -> None:
+    request = PoolRequest(subnet=Cidr("10.1.0.0/24"), gateway=Address(gateway))
+    with pytest.raises(InvalidParameter, match=f"invalid gateway {gateway}: it is the {what} address"):
+        Ipam(DEFAULT_POOLS).plan_pools([request], (4,), ())

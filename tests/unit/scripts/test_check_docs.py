@@ -69,7 +69,7 @@ def test_links_are_followed(tmp_path: Path) -> None:
 
 
 def test_code_is_found_inline_and_in_blocks() -> None:
-    text = "Say `make demo`.\n```sh\nfairway run \\\n  busybox\n```\n```mermaid\nmake x\n```\n"
+    text = "Say `make demo`.\n```sh\nfairway run \\\n  busybox\n```\n```\nmake x\n```\n"
     assert list(check_docs.snippets(text)) == ["fairway run    busybox", "make demo"]
 
 
