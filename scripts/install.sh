@@ -51,6 +51,7 @@ if ! cmp -s "$lock" "$stamp"; then
 fi
 if [ ! -x .venv/bin/fairwayd ] || [ pyproject.toml -nt .venv/.installed-fairway ]; then
   say "Installing Fairway into .venv"
+  .venv/bin/python -m pip install --disable-pip-version-check --quiet --require-hashes -r requirements-build.lock
   .venv/bin/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
   touch .venv/.installed-fairway
 fi

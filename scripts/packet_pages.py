@@ -119,7 +119,9 @@ CASES = (
     ),
     Case(
         "Container to a port that it publishes itself",
-        "The source becomes the bridge's address, so that the answer comes back through the host.",
+        "The source becomes the bridge's address, so that the answer comes back through the host. This is "
+        "the way with `net.bridge.bridge-nf-call-iptables` at 0. At 1 the translation happens in the bridge, "
+        "which sends no frame back to the port it came from: the connection fails, see [limits](limits.md).",
         Packet("172.18.0.2", "192.0.2.10", 8080, WEB),
     ),
     Case(

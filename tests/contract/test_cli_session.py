@@ -1,13 +1,9 @@
 """``fairway run``, ``attach`` and ``exec`` at work: input, terminals, signals and exit codes."""
 
-import os
-import pty
-import select
 import signal
 import socket
 import subprocess
 import sys
-import termios
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +13,7 @@ import pytest
 
 from contract.canned_answers import CONTAINER, ID, ROUTES, frame
 from contract.canned_engine import CannedEngine, Error, Raw, Request, Upgrade
+from terminal import Terminal
 
 FAIRWAY = str(Path(sys.executable).parent / "fairway")
 
@@ -138,46 +135,6 @@ def _until(ending: threading.Event) -> None:
     ending.wait(30)
 
 
-class Terminal:
-    """A command on a pseudo-terminal of 40 rows and 100 columns."""
-
-    def __init__(self, *command: str) -> None:
-        self._main, inner = pty.openpty()
-        termios.tcsetwinsize(inner, (40, 100))
-        self.before = termios.tcgetattr(inner)
-        self._inner = inner
-        self.process = subprocess.Popen(
-            command, stdin=inner, stdout=inner, stderr=inner, start_new_session=True
-        )
-        self.seen = b""
-
-    def __enter__(self) -> "Terminal":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.process.kill()
-        self.process.wait()
-        os.close(self._main)
-        os.close(self._inner)
-
-    def type(self, keys: bytes) -> None:
-        os.write(self._main, keys)
-
-    def shows(self, text: bytes) -> None:
-        """Wait until ``text`` has been printed."""
-        while text not in self.seen:
-            ready, _, _ = select.select([self._main], [], [], 30)
-            assert ready, self.seen
-            self.seen += os.read(self._main, 4096)
-
-    def resize(self, rows: int, columns: int) -> None:
-        termios.tcsetwinsize(self._inner, (rows, columns))
-        self.process.send_signal(signal.SIGWINCH)
-
-    def attributes(self) -> list[Any]:
-        return termios.tcgetattr(self._inner)
-
-
 def greet(connection: socket.socket) -> None:
     """A terminal program: a prompt, then everything typed comes back; Ctrl-D ends it."""
     connection.sendall(b"prompt> ")
@@ -190,17 +147,17 @@ def greet(connection: socket.socket) -> None:
 def test_a_terminal_is_raw_sized_and_restored(engine: CannedEngine) -> None:
     engine.routes["POST", "/containers/*/attach"] = Upgrade(talk=greet)
     engine.routes["POST", "/containers/*/resize"] = None
-    with Terminal(FAIRWAY, "-H", engine.host, "run", "-it", "busybox") as terminal:
-        terminal.shows(b"prompt> ")
+    with Terminal([FAIRWAY, "-H", engine.host, "run", "-it", "busybox"]) as terminal:
+        terminal.shows("prompt> ")
         resized = f"/containers/{ID}/resize"
         wait_for(lambda: engine.sent("POST", resized))
         assert engine.sent("POST", resized)[0].query == {"h": ["40"], "w": ["100"]}
         terminal.type(b"\x03")
-        terminal.shows(b"<\x03>")
+        terminal.shows("<\x03>")
         terminal.resize(50, 120)
         wait_for(lambda: engine.sent("POST", resized)[-1].query == {"h": ["50"], "w": ["120"]})
         terminal.type(b"\x04")
-        assert terminal.process.wait(30) == 3
+        assert terminal.ends() == 3
         assert terminal.attributes() == terminal.before
 
 
@@ -213,12 +170,12 @@ def test_detaching_leaves_the_container(
 ) -> None:
     engine.routes["POST", "/containers/*/attach"] = Upgrade(talk=greet)
     engine.routes["POST", "/containers/*/resize"] = None
-    with Terminal(FAIRWAY, "-H", engine.host, "run", "-it", *options, "busybox") as terminal:
-        terminal.shows(b"prompt> ")
+    with Terminal([FAIRWAY, "-H", engine.host, "run", "-it", *options, "busybox"]) as terminal:
+        terminal.shows("prompt> ")
         terminal.type(typed + b"b")
-        terminal.shows(typed + b"b")
+        terminal.shows(typed.decode() + "b")
         terminal.type(keys)
-        assert terminal.process.wait(30) == 0
+        assert terminal.ends() == 0
 
 
 def test_attach_says_that_it_was_detached(engine: CannedEngine) -> None:
@@ -226,11 +183,11 @@ def test_attach_says_that_it_was_detached(engine: CannedEngine) -> None:
     engine.routes["GET", "/containers/web/json"] = CONTAINER | {"Config": config}
     engine.routes["POST", "/containers/*/attach"] = Upgrade(talk=greet)
     engine.routes["POST", "/containers/*/resize"] = None
-    with Terminal(FAIRWAY, "-H", engine.host, "attach", "web") as terminal:
-        terminal.shows(b"prompt> ")
+    with Terminal([FAIRWAY, "-H", engine.host, "attach", "web"]) as terminal:
+        terminal.shows("prompt> ")
         terminal.type(b"\x10\x11")
-        terminal.shows(b"read escape sequence")
-        assert terminal.process.wait(30) == 1
+        terminal.shows("read escape sequence")
+        assert terminal.ends() == 1
 
 
 def test_output_into_a_closed_pipe_ends_quietly(engine: CannedEngine) -> None:

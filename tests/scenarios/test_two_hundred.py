@@ -54,7 +54,6 @@ def everything(host: Host) -> dict[str, list[str]]:
         "processes": sorted(host.processes()),
         "elements": host.ok("nft list table inet fairway").splitlines(),
         "files": sorted(host.ok(settled.format(host.directory)).splitlines()),
-        "connections": host.ok("cat /proc/net/nf_conntrack 2>/dev/null || true").splitlines(),
     }
 
 

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import os
 import select
-from collections.abc import Iterable
+import signal
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from socket import socket
 
 from fairway.api.client import Stream
@@ -103,20 +105,44 @@ class _Input:
             self._waiting, self._over = b"", True
 
 
+@contextmanager
+def _woken_by_signals() -> Iterator[int]:
+    """A file descriptor that is readable when a signal came.
+
+    A signal between the interpreter's last look for one and the call of select would else wait for the next
+    byte of output before its handler runs.
+    """
+    reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    try:
+        yield reader
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(reader)
+        os.close(writer)
+
+
 def pump(stream: Stream, tty: bool, stdin: bool, keys: DetachKeys | None) -> bool:
     """Copy both ways until the daemon closes its side; True when the user typed the detach keys."""
-    frames = Demultiplexer()
     given = _Input(stream, keys) if stdin else None
     if given is None:
         stream.end_input()
+    with _woken_by_signals() as woken:
+        return _copy(stream, tty, given, woken)
+
+
+def _copy(stream: Stream, tty: bool, given: _Input | None, woken: int) -> bool:
+    frames = Demultiplexer()
     while True:
-        readers: list[socket | int] = [stream.socket]
+        readers: list[socket | int] = [stream.socket, woken]
         writers: list[socket] = []
         if given and given.wants_read:
             readers.append(0)
         if given and given.wants_write:
             writers.append(stream.socket)
         readable, writable, _ = select.select(readers, writers, [], 0 if stream.pending else None)
+        if woken in readable:
+            os.read(woken, _READ)
         if stream.pending or stream.socket in readable:
             data = _receive(stream)
             if not data:

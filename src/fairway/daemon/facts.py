@@ -9,6 +9,7 @@ from pathlib import Path
 
 from fairway.engine.settings import Settings
 from fairway.model.system import SystemFacts
+from fairway.runtime import command
 from fairway.runtime.runtime import OciRuntime
 
 
@@ -57,9 +58,11 @@ def _flag(path: str) -> bool:
 
 
 def _runtimes() -> dict[str, str]:
-    return {name: path for name in ("crun", "runc") if (path := shutil.which(name))}
+    where = command.ENVIRONMENT["PATH"]
+    return {name: path for name in ("crun", "runc") if (path := shutil.which(name, path=where))}
 
 
 def _conmon_version() -> str:
-    done = subprocess.run(["conmon", "--version"], capture_output=True, text=True, check=False)
+    words = [command.find("conmon", "conmon"), "--version"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
     return done.stdout.splitlines()[0].removeprefix("conmon version ").strip() if done.stdout else ""

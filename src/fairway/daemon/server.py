@@ -25,6 +25,8 @@ from fairway.model.errors import Fault
 
 STOP_SECONDS = 15.0
 """What requests under way may take at most when the daemon stops."""
+_WAITS = 2
+"""How often aiohttp waits for a request: for its end, and for its task's before cancelling that."""
 KEEPALIVE_SECONDS = 75.0
 
 Assemble = Callable[[Config], AbstractAsyncContextManager[Backend]]
@@ -64,7 +66,7 @@ async def serving(engine: Backend, opened: Sequence[Listener], config: Config) -
         handler_cancellation=True,
         access_log=None,
         keepalive_timeout=KEEPALIVE_SECONDS,
-        shutdown_timeout=patience,
+        shutdown_timeout=patience / _WAITS,
     )
     await runner.setup()
     try:

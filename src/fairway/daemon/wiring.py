@@ -9,10 +9,11 @@ container's monitor may hold.
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from random import SystemRandom
@@ -33,7 +34,7 @@ from fairway.ipam import Ipam
 from fairway.ipam.subnets import ula_pool
 from fairway.kernel.linux import LinuxKernel
 from fairway.kernel.namespaces import prepare_run_directory, release_run_directory
-from fairway.model.errors import Fault, System
+from fairway.model.errors import Conflict, Fault, System
 from fairway.runtime.files import HostFiles
 from fairway.runtime.images.store import ImageStore
 from fairway.runtime.runtime import OciRuntime
@@ -70,6 +71,27 @@ def identity(data_root: Path) -> str:
         raise System(f"cannot use the data root {data_root}: {e.strerror}") from e
 
 
+@contextlib.contextmanager
+def claimed(directory: Path) -> Iterator[None]:
+    """The directory is this daemon's alone: another one would take what it finds there for its own leftovers.
+
+    The lock ends with the process, however that ends. Raises Conflict, System.
+    """
+    try:
+        directory.mkdir(mode=0o711, parents=True, exist_ok=True)
+        handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as e:
+        raise System(f"cannot use the directory {directory}: {e.strerror}") from e
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Conflict(f"{directory} is in use by another fairwayd") from None
+        yield
+    finally:
+        os.close(handle)
+
+
 @contextlib.asynccontextmanager
 async def assembled(options: Options) -> AsyncIterator[Engine]:
     """A started engine; on leaving, the daemon's part ends and containers go on.
@@ -80,6 +102,8 @@ async def assembled(options: Options) -> AsyncIterator[Engine]:
     data_root, exec_root = Path(settings.data_root), Path(settings.exec_root)
     clock, location = WallClock(), Location(f"{exec_root}/dns/control", f"{exec_root}/dns")
     async with contextlib.AsyncExitStack() as stack:
+        for directory in (data_root, exec_root):
+            stack.enter_context(claimed(directory))
         prepare_run_directory(settings.exec_root)
         stack.callback(_release, exec_root, log)
         for directory in (exec_root / "netns", exec_root / "rootfs", exec_root / "dns"):

@@ -7,6 +7,7 @@ import pytest
 from fairway.model.container import Config, Container, HostConfig, RestartPolicy
 from fairway.model.errors import Conflict, Fault, InvalidParameter, NotFound, NotModified, System
 from fairway.model.network import EndpointRequest
+from fairway.model.process import Streams
 from fairway.model.request import ContainerRequest, NetworkRequest, PruneFilter
 from fairway.plan import Namespace, Overlay, Step, Veth
 from unit.engine.world import World
@@ -224,13 +225,54 @@ async def test_unknown_references(world: World) -> None:
 async def test_attach_before_start_loses_nothing(world: World) -> None:
     container = await create(world, "cc")
     streams = await world.engine.containers.attach("cc")
-    await streams.write(b"hello")
-    await streams.close_stdin()
+    typing = asyncio.ensure_future(type_in(streams, b"hello"))
     await world.engine.containers.start("cc")
+    await typing
     real = world.runtime.streams[container.id]
     assert real.written == b"hello<eof>"
     real.output.put_nowait(("stdout", b"answer"))
     assert await streams.read() == ("stdout", b"answer")
+
+
+async def type_in(streams: Streams, data: bytes) -> None:
+    await streams.write(data)
+    await streams.close_stdin()
+
+
+async def test_input_before_start_does_not_hold_the_start_up(world: World) -> None:
+    """A process that is yet to start reads nothing, however much a client has sent."""
+    container = await create(world, "cc")
+    streams = await world.engine.containers.attach("cc")
+    world.runtime.reads = asyncio.Event()
+    typing = asyncio.ensure_future(type_in(streams, b"more than a pipe holds"))
+    await world.engine.containers.start("cc")
+    assert world.engine.containers.find("cc").state.running
+    world.runtime.reads.set()
+    await typing
+    assert world.runtime.streams[container.id].written.endswith(b"<eof>")
+
+
+async def test_attach_while_it_starts(world: World) -> None:
+    """Also one who comes between the process' streams and its being known to run."""
+    container = await create(world, "cc")
+    attached: list[Streams] = []
+
+    async def attach() -> None:
+        attached.append(await world.engine.containers.attach("cc"))
+
+    world.runtime.before_start = attach
+    await world.engine.containers.start("cc")
+    world.runtime.streams[container.id].output.put_nowait(("stdout", b"answer"))
+    assert await attached[0].read() == ("stdout", b"answer")
+
+
+async def test_streams_that_cannot_be_bound_end(world: World) -> None:
+    await create(world, "cc")
+    streams = await world.engine.containers.attach("cc")
+    world.runtime.fail_attach = System("its monitor is gone")
+    with pytest.raises(System):
+        await world.engine.containers.start("cc")
+    assert await streams.read() is None
 
 
 async def test_attach_to_a_start_that_fails_ends(world: World) -> None:

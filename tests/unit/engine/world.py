@@ -2,7 +2,7 @@
 
 import asyncio
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from random import Random
 from typing import Any
@@ -52,14 +52,17 @@ class FakeClock:
 
 
 class FakeStreams:
-    def __init__(self) -> None:
+    def __init__(self, reads: asyncio.Event | None = None) -> None:
         self.written = b""
         self.output: asyncio.Queue[tuple[StreamName, bytes] | None] = asyncio.Queue()
+        self._reads = reads
 
     async def read(self) -> tuple[StreamName, bytes] | None:
         return await self.output.get()
 
     async def write(self, data: bytes) -> None:
+        if self._reads:
+            await self._reads.wait()
         self.written += data
 
     async def close_stdin(self) -> None:
@@ -78,6 +81,10 @@ class FakeRuntime:
         self.streams: dict[str, FakeStreams] = {}
         self.fail_create: Fault | None = None
         self.fail_start: Fault | None = None
+        self.fail_attach: Fault | None = None
+        self.before_start: Callable[[], Awaitable[None]] | None = None
+        self.reads: asyncio.Event | None = None
+        """When processes begin to read their input; None: always."""
         self.ignore_term = False
         self._clock = clock
 
@@ -90,12 +97,14 @@ class FakeRuntime:
         container = launch.container.id
         self.launches[container] = launch
         self.ends[container] = asyncio.get_running_loop().create_future()
-        self.streams[container] = FakeStreams()
+        self.streams[container] = FakeStreams(self.reads)
         return 100 + len(self.launches)
 
     async def start(self, container: str) -> None:
         if self.fail_start:
             raise self.fail_start
+        if self.before_start:
+            await self.before_start()
 
     async def wait(self, container: str) -> Exit:
         if container not in self.ends:
@@ -123,6 +132,8 @@ class FakeRuntime:
         return list(self.ends)
 
     async def attach(self, container: str) -> FakeStreams:
+        if self.fail_attach:
+            raise self.fail_attach
         return self.streams[container]
 
     async def running(self) -> Mapping[str, int]:

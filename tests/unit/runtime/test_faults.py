@@ -66,6 +66,8 @@ def test_the_log(tmp_path: Path) -> None:
     assert faults.logged(log) == "last"
     log.write_text("plain words\n")
     assert faults.logged(log) == "plain words"
+    log.write_bytes(b'{"msg":"last","level":"error"}\n\x1b[1;31mfrom its terminal\x1b[0m\r\n\n')
+    assert faults.logged(log) == "last"
 
 
 @pytest.mark.parametrize(
