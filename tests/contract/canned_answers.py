@@ -258,6 +258,17 @@ def _created(request: Request) -> Any:
     }
 
 
+USAGE: dict[str, Any] = {
+    "LayersSize": 5000,
+    "Images": [
+        {"Id": "sha256:" + "a" * 64, "Size": 3000, "SharedSize": 1000, "Containers": 1, "RepoTags": ["a:1"]},
+        {"Id": "sha256:" + "b" * 64, "Size": 3000, "SharedSize": -1, "Containers": 1, "RepoTags": ["b:1"]},
+        {"Id": "sha256:" + "c" * 64, "Size": 1000, "SharedSize": 0, "Containers": 0, "RepoTags": ["c:1"]},
+    ],
+    "Containers": [],
+    "Volumes": [],
+    "BuildCache": [],
+}
 NO_CONTAINER = Error(404, "No such container: nosuch")
 NO_IMAGE = Error(404, "No such image: nosuch:latest")
 NO_NETWORK = Error(404, "network nosuch not found")
@@ -279,6 +290,9 @@ ROUTES: Routes = {
     ("GET", "/containers/web/json"): CONTAINER,
     ("GET", f"/containers/{ID}/json"): CONTAINER,
     ("GET", "/containers/*/json"): NO_CONTAINER,
+    ("GET", "/containers/stopped/json"): CONTAINER | {"State": {"Running": False}},
+    ("GET", "/containers/paused/json"): CONTAINER | {"State": {"Running": True, "Paused": True}},
+    ("GET", "/system/df"): USAGE,
     ("POST", "/containers/create"): _created,
     ("POST", "/containers/*/attach"): OUTPUT,
     ("POST", "/containers/*/start"): None,
@@ -292,6 +306,7 @@ ROUTES: Routes = {
     ("POST", "/containers/*/pause"): None,
     ("POST", "/containers/*/unpause"): None,
     ("POST", "/containers/*/rename"): None,
+    ("POST", "/containers/nosuch/rename"): NO_CONTAINER,
     ("POST", "/containers/*/exec"): {"Id": "e1"},
     ("POST", "/exec/*/start"): OUTPUT,
     ("GET", "/exec/*/json"): {"ID": "e1", "ExitCode": 7, "Running": False},

@@ -108,6 +108,11 @@ version -f '{{.Server.Foo}}'
 top web -ef
 diff web
 logs -t -n 3 web
+logs --since foo web
+events --since foo
+help foo
+system df
+system df -v
 logs nosuch
 """
 CHANGING = """
@@ -148,6 +153,9 @@ kill -s HUP web
 rm -f -v web nosuch
 rm nosuch
 rename a b
+rename nosuch b
+attach stopped
+attach paused
 wait web b
 exec web ls -l
 exec nosuch ls

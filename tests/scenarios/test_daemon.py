@@ -6,7 +6,7 @@ import signal
 import stat
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -178,9 +178,14 @@ def test_directories_belong_to_one_daemon(host: Host, what: str) -> None:
     host.ok("docker ps")
 
 
-def test_stops_in_spite_of_open_streams(host: Host) -> None:
+@pytest.mark.parametrize(
+    ("options", "more"), [((), ()), (("--shutdown-timeout=2",), ("stop -t 60 cc",))], ids=["streams", "stop"]
+)
+def test_stops_in_spite_of_open_streams(host: Host, options: Sequence[str], more: Sequence[str]) -> None:
+    host.stop_daemon()
+    host.start_daemon(*options)
     host.ok("docker run -d --name cc -i busybox sh -c 'while :; do echo tick; sleep 1; done'")
-    commands = ["attach cc", "logs -f cc", "events", "exec cc sleep 3600", "wait cc", "stop -t 60 cc"]
+    commands = ["attach cc", "logs -f cc", "events", "exec cc sleep 3600", "wait cc", *more]
     streams = [
         subprocess.Popen(
             [*host.enter(), "docker", *command.split()],
@@ -208,8 +213,9 @@ def test_another_path_is_no_matter(tmp_path: Path) -> None:
     """The daemon looks for its programs where the system has them, whatever it was started from."""
     host = Host(tmp_path)
     try:
-        run = f"PATH=/nosuch /usr/bin/timeout 10 {BIN}/fairwayd --data-root {tmp_path}/data -H {host.url}"
-        assert "Daemon has completed initialization" in host.run(run).stdout
+        start = f"PATH=/nosuch {BIN}/fairwayd --data-root {tmp_path}/data -H {host.url} & daemon=$!"
+        wait = f"while kill -0 $daemon && ! curl -s --unix-socket {host.socket} x/_ping; do sleep 0.1; done"
+        host.ok(f"{start}; {wait}; kill $daemon; wait $daemon")
     finally:
         host.close()
 

@@ -5,19 +5,11 @@ the transport is given a protocol of its own: aiohttp knows only websocket upgra
 closes the connection when the client shuts down its write side, whereas here that is the end of stdin and
 output goes on.
 
-Clients that read the head through a buffer and then use the bare socket (docker-py) lose whatever output
-arrived together with the head. Docker is too slow for that to happen often; here the first output waits until
-the head has been read, which the kernel tells of unix sockets.
-
 Output is framed unless a terminal is used: stream number, three zero bytes, length as big-endian 32 bits.
 """
 
 import asyncio
-import fcntl
 import select
-import socket
-import struct
-import termios
 from typing import cast
 
 from aiohttp import web
@@ -32,8 +24,6 @@ MULTIPLEXED = "application/vnd.docker.multiplexed-stream"
 _NUMBERS: dict[StreamName, int] = {"stdin": 0, "stdout": 1, "stderr": 2}
 _HIGH_WATER = 256 * 1024
 _PROBE_SECONDS = 0.5
-_HEAD_SECONDS = 1.0
-"""A client that has not read the head by then waits for output to come first; no known one does."""
 
 
 def frame(stream: StreamName, data: bytes) -> bytes:
@@ -59,7 +49,6 @@ class Connection(asyncio.Protocol):
         self._writable.set()
         self._probe: asyncio.TimerHandle | None = None
         self._ended = False
-        self._head_read = False
         self.lost = asyncio.Event()
         """Set when the connection is gone altogether."""
 
@@ -115,26 +104,9 @@ class Connection(asyncio.Protocol):
     async def write(self, data: bytes) -> None:
         """Raises ConnectionResetError once the client has gone."""
         await self._writable.wait()
-        if not self._head_read:
-            await self._until_head_is_read()
         if self.lost.is_set():
             raise ConnectionResetError("client went away")
         self._transport.write(data)
-
-    async def _until_head_is_read(self) -> None:
-        self._head_read = True
-        deadline, pause = self._loop.time() + _HEAD_SECONDS, 0.001
-        while not self.lost.is_set() and self._unread() and self._loop.time() < deadline:
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, 0.02)
-
-    def _unread(self) -> bool:
-        """Whether bytes that we sent lie unread at the other end (SIOCOUTQ, unix(7))."""
-        peer = self._transport.get_extra_info("socket")
-        if peer is None or peer.family != socket.AF_UNIX:
-            return False
-        queued = fcntl.ioctl(peer.fileno(), termios.TIOCOUTQ, b"\0" * 4)
-        return bool(self._transport.get_write_buffer_size() or struct.unpack("i", queued)[0])
 
     def close(self) -> None:
         self._transport.close()

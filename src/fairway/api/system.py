@@ -1,6 +1,9 @@
 """The engine itself: ping, version, info, disk usage, events (API, "System")."""
 
 import time
+from collections import Counter
+from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 from aiohttp import web
@@ -11,6 +14,7 @@ from fairway.api.replies import json_line, json_reply, open_stream, text_reply
 from fairway.api.routing import Call, Route
 from fairway.model.errors import InvalidParameter, Unavailable
 from fairway.model.event import Event
+from fairway.model.image import Image
 
 _PING = {
     "Builder-Version": "1",
@@ -35,7 +39,13 @@ async def version(call: Call) -> web.Response:
 async def info(call: Call) -> web.Response:
     engine = call.engine
     return json_reply(
-        shapes.info(engine.system.info(), engine.containers.all(), len(engine.images.all()), time.time_ns())
+        shapes.info(
+            engine.system.info(),
+            engine.containers.all(),
+            len(engine.images.all()),
+            time.time_ns(),
+            call.version,
+        )
     )
 
 
@@ -48,10 +58,17 @@ async def disk_usage(call: Call) -> web.Response:
     engine = call.engine
     images = engine.images.all() if "image" in asked else ()
     containers = engine.containers.all() if "container" in asked else ()
+    total, shared = layer_usage(images)
     shape: dict[str, Any] = {
-        "LayersSize": sum(each.size for each in images),
+        "LayersSize": total,
         "Images": [
-            shapes.image_summary(each, call.version, tags=each.tags, containers=engine.images.users(each.id))
+            shapes.image_summary(
+                each,
+                call.version,
+                tags=each.tags,
+                containers=engine.images.users(each.id),
+                shared=shared[each.id],
+            )
             for each in images
         ],
         "Containers": [await summary(call, each, size=True) for each in containers],
@@ -64,6 +81,20 @@ async def disk_usage(call: Call) -> web.Response:
     if call.version < (1, 42):
         shape["BuilderSize"] = 0
     return json_reply(shape)
+
+
+def layer_usage(images: Sequence[Image]) -> tuple[int, dict[str, int]]:
+    """Bytes of all layers, each counted once; and by image, of those that another image has, too.
+
+    As with Docker a layer is the same only upon the same layers.
+    """
+    stacks = {each.id: list(accumulate((diff,) for diff in each.layers)) for each in images}
+    sizes = {
+        stack: size for each in images for stack, size in zip(stacks[each.id], each.layer_sizes, strict=True)
+    }
+    users = Counter(stack for own in stacks.values() for stack in own)
+    shared = {id_: sum(sizes[stack] for stack in own if users[stack] > 1) for id_, own in stacks.items()}
+    return sum(sizes.values()), shared
 
 
 async def events(call: Call) -> web.StreamResponse:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 import time
 
+from fairway.model.errors import InvalidParameter
+
 _STAMP = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9})\d*)?(Z|[+-]\d\d:\d\d)$")
 NEVER = -62135596800.0
 """Go's zero time, ``0001-01-01T00:00:00Z``, in seconds since 1970."""
@@ -74,7 +76,7 @@ def api_moment(text: str, now: float) -> str:
     """``--since``/``--until`` for the API.
 
     A relative ``42m`` and a date become seconds since 1970, a number is passed on unchanged (Docker's
-    ``GetTimestamp``).
+    ``GetTimestamp``). Raises InvalidParameter for anything else.
     """
     from fairway.cli.units import parse_duration
 
@@ -102,4 +104,4 @@ def _partial_date(text: str) -> str:
 
                 return f"{calendar.timegm(parsed)}.000000000"
             return f"{int(time.mktime(parsed))}.000000000"
-    return text
+    raise InvalidParameter(f'failed to parse value as time or duration: "{text}"')

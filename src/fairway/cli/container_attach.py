@@ -15,13 +15,13 @@ def _attach(given: Invocation) -> int:
     found = client.get(f"/containers/{quote(container)}/json")
     state, tty = found["State"], found["Config"]["Tty"]
     for field, problem in (
-        ("Restarting", "cannot attach to a restarting container, wait until it is running"),
-        ("Paused", "cannot attach to a paused container, unpause it first"),
+        ("Restarting", "You cannot attach to a restarting container, wait until it is running"),
+        ("Paused", "You cannot attach to a paused container, unpause it first"),
     ):
         if state.get(field):
             raise Exit(FAILED, problem)
     if not state["Running"]:
-        raise Exit(FAILED, "cannot attach to a stopped container, start it first")
+        raise Exit(FAILED, "You cannot attach to a stopped container, start it first")
     stdin = not options.flag("no-stdin") and bool(found["Config"]["OpenStdin"])
     terminal.check_tty(stdin, tty)
     waiting = session.await_exit(client, container, "")

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from fairway.api.client import ApiError, quote
 from fairway.cli.command import SOME, TWO, Command, Invocation
-from fairway.cli.exits import FAILED, OK, describe
+from fairway.cli.exits import FAILED, OK, Exit, describe
 from fairway.cli.flags import Flag
 from fairway.cli.kinds import BOOL, INT, STRING
 from fairway.model.errors import Fault
@@ -96,7 +96,10 @@ def _rm(given: Invocation) -> int:
 
 def _rename(given: Invocation) -> int:
     old, new = given.args
-    given.client.request("POST", f"/containers/{quote(old)}/rename", {"name": new}).read()
+    try:
+        given.client.request("POST", f"/containers/{quote(old)}/rename", {"name": new}).read()
+    except ApiError as error:
+        raise Exit(FAILED, f"{describe(error)}\nError: failed to rename container named {old}") from error
     return OK
 
 

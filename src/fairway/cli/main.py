@@ -26,6 +26,7 @@ INTERRUPTED, BROKEN_PIPE = 130, 141
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line (``sys.argv`` by default); the exit code."""
+    _open_standard_streams()
     for stream in (sys.stdout, sys.stderr):
         if (reconfigure := getattr(stream, "reconfigure", None)) is not None:
             reconfigure(encoding="utf-8", errors="surrogateescape")
@@ -39,6 +40,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     return code
+
+
+def _open_standard_streams() -> None:
+    """Those we were started without lead to ``/dev/null``, lest the daemon's socket takes their number."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            opened = os.open(os.devnull, os.O_RDWR)
+            if opened != number:
+                os.dup2(opened, number)
+                os.close(opened)
+            setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", closefd=False))
 
 
 def _complain(text: str, code: int) -> int:
@@ -60,6 +72,8 @@ def _run(argv: list[str]) -> int:
         return _show(_root_help())
     if rest[0] == "help":
         rest = [*rest[1:], "--help"]
+        if rest[0] not in GROUPS and rest[0] not in SHORT:
+            return _complain(f"unknown help topic: {' '.join(rest[:-1])}", FAILED)
     return _dispatch(options, rest)
 
 

@@ -74,9 +74,9 @@ def _row(kind: str, total: int, active: int, size: float, reclaimable: float, pe
 def _images(usage: dict[str, Any]) -> Record:
     images, size = usage.get("Images") or [], usage.get("LayersSize", 0)
     used = sum(
-        image["Size"] - max(image.get("SharedSize", 0), 0)
+        image["Size"] - image["SharedSize"]
         for image in images
-        if image.get("Containers", 0) > 0
+        if image.get("Containers", 0) and image.get("SharedSize", -1) >= 0
     )
     active = sum(image.get("Containers", 0) > 0 for image in images)
     return _row("Images", len(images), active, size, size - used)
@@ -121,7 +121,7 @@ def _verbose(usage: dict[str, Any]) -> int:
     out += "\nLocal Volumes space usage:\n\n" + rows_text(form, form, volume.TITLES, volumes)
     # Images are not built here, so there is never a cache: its table is Docker's, without rows.
     out += "\nBuild cache usage: 0B\n\n" + rows_text(_CACHE, _CACHE, _CACHE_TITLES, [])
-    sys.stdout.write(f"{out}\n")
+    sys.stdout.write(out)
     return OK
 
 

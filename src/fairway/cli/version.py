@@ -83,7 +83,7 @@ def _server(found: dict[str, Any]) -> Struct:
         "Platform": Struct(found.get("Platform") or {"Name": ""}),
         "Components": [Struct(component) for component in components],
     }
-    return Struct(fields, _JSON_KEYS, type_name="*types.Version")
+    return Struct(fields, _JSON_KEYS, frozenset({"BuildTime"}), type_name="*types.Version")
 
 
 def _formatted(given: Invocation, template: Template, data: Struct) -> None:

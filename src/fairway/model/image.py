@@ -19,6 +19,8 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     """``name@sha256:…`` of what was pulled."""
     size: int = 0
     """Sum of the layers' sizes, unpacked archives, bytes."""
+    layer_sizes: tuple[int, ...] = ()
+    """Of each of the layers, in their order."""
     created: int = 0
     """Nanoseconds since the epoch, from the configuration."""
     tagged: int = 0

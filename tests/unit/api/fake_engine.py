@@ -40,6 +40,7 @@ IMAGE = Image(
     layers=("sha256:" + "cd" * 32,),
     tags=("busybox:latest",),
     size=4096,
+    layer_sizes=(4096,),
     created=1_600_000_000 * SECOND,
 )
 

@@ -12,9 +12,11 @@ from aiohttp import web
 
 from fairway.api.app import ROUTES
 from fairway.api.routing import Router, expect_lost_client
+from fairway.api.system import layer_usage
 from fairway.model.container import Config, Exit, State
 from fairway.model.errors import InvalidParameter, NotFound, System
 from fairway.model.event import Event
+from fairway.model.image import Image
 from fairway.model.process import LogLine
 from unit.api.fake_engine import CONTAINER_ID, IMAGE_ID, FakeEngine, FakeStreams, container
 
@@ -459,6 +461,18 @@ async def test_system(http: aiohttp.ClientSession) -> None:
     assert used["Volumes"][0]["UsageData"] == {"Size": 3, "RefCount": 0}
     assert (await get(http, "/system/df", type="volume"))["Images"] == []
     await get(http, "/system/df", 400, type="x")
+
+
+def test_layers_are_counted_once() -> None:
+    def image(id_: str, *layers: str) -> Image:
+        sizes = {"a": 1, "b": 10, "c": 100}
+        return Image(
+            id=id_, config={}, layers=layers, tags=(), layer_sizes=tuple(sizes[each] for each in layers)
+        )
+
+    images = [image("x", "a", "b"), image("y", "a", "c"), image("z", "b")]
+    assert layer_usage(images) == (1 + 10 + 100 + 10, {"x": 1, "y": 1, "z": 0})
+    assert layer_usage([]) == (0, {})
 
 
 async def test_a_broken_archive_is_told_of_in_the_stream(

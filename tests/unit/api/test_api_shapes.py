@@ -215,8 +215,10 @@ def test_images_over_versions() -> None:
 
 def test_info_and_version() -> None:
     facts = FakeSystem().info()
-    shape = shapes.info(facts, [container(), container(state=State())], 1, SECOND)
+    shape = shapes.info(facts, [container(), container(state=State())], 1, SECOND, (1, 51))
     assert published("info") <= set(shape)
+    assert "BridgeNfIptables" not in shape
+    assert "BridgeNfIptables" in shapes.info(facts, [], 1, SECOND, (1, 49))
     assert (shape["Containers"], shape["ContainersRunning"], shape["ContainersStopped"]) == (2, 1, 1)
     assert set(shapes.version(facts)) == published("version")
     assert shapes.version(facts)["Arch"] == "amd64"

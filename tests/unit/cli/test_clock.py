@@ -3,6 +3,7 @@
 import pytest
 
 from fairway.cli.clock import NEVER, api_moment, go_time, parse_stamp, seconds_of
+from fairway.model.errors import InvalidParameter
 
 
 @pytest.mark.parametrize(
@@ -42,8 +43,12 @@ def test_as_go_prints_it(text: str, shown: str) -> None:
         ("10m", "400"),
         ("1970-01-01T00:00:02.5Z", "2.500000000"),
         ("1970-01-02Z", "86400.000000000"),
-        ("soon", "soon"),
     ],
 )
 def test_moments_for_the_api(text: str, moment: str) -> None:
     assert api_moment(text, now=1000.0) == moment
+
+
+def test_no_moment() -> None:
+    with pytest.raises(InvalidParameter, match='failed to parse value as time or duration: "soon"'):
+        api_moment("soon", now=1000.0)

@@ -46,8 +46,13 @@ _BEFORE_1_50: Json = {
 """Members of a container's configuration that images showed, too, until API 1.50."""
 
 
-def image_summary(image: Image, version: Version, *, tags: Iterable[str], containers: int = -1) -> Json:
-    """One entry of ``GET /images/json``; ``tags`` are those that the filters let through."""
+def image_summary(
+    image: Image, version: Version, *, tags: Iterable[str], containers: int = -1, shared: int = -1
+) -> Json:
+    """One entry of ``GET /images/json``; ``tags`` are those that the filters let through.
+
+    ``shared`` is the size of the layers that other images have, too; -1 when nobody asked.
+    """
     shown, digests = list(tags), list(image.digests)
     if version < (1, 43) and not shown:
         shown, digests = ["<none>:<none>"], digests or ["<none>@<none>"]
@@ -59,7 +64,7 @@ def image_summary(image: Image, version: Version, *, tags: Iterable[str], contai
         "ParentId": "",
         "RepoDigests": digests,
         "RepoTags": shown,
-        "SharedSize": -1,
+        "SharedSize": shared,
         "Size": image.size,
     }
     if version < (1, 44):

@@ -6,6 +6,7 @@ from typing import Any
 
 from fairway import __version__
 from fairway.api import times, versions
+from fairway.api.versions import Version
 from fairway.model.container import Container
 from fairway.model.event import Event
 from fairway.model.system import SystemFacts
@@ -42,7 +43,9 @@ def version(facts: SystemFacts) -> Json:
     }
 
 
-def info(facts: SystemFacts, containers: Sequence[Container], images: int, now: int) -> Json:
+def info(
+    facts: SystemFacts, containers: Sequence[Container], images: int, now: int, version: Version
+) -> Json:
     """``GET /info``."""
     running = sum(each.state.status in ("running", "restarting") for each in containers)
     paused = sum(each.state.status == "paused" for each in containers)
@@ -62,6 +65,7 @@ def info(facts: SystemFacts, containers: Sequence[Container], images: int, now: 
             "Log": ["json-file"],
         },
         **_features(facts),
+        **(_bridge_netfilter(facts) if version < (1, 50) else {}),
         **_environment(facts, now),
         "Swarm": {
             "NodeID": "",
@@ -90,8 +94,6 @@ def _features(facts: SystemFacts) -> Json:
         "PidsLimit": True,
         "OomKillDisable": facts.cgroup_version == "1",
         "IPv4Forwarding": facts.ipv4_forwarding,
-        "BridgeNfIptables": facts.bridge_nf_iptables,
-        "BridgeNfIp6tables": facts.bridge_nf_iptables,
         "Debug": facts.debug,
         "NFd": 0,
         "NGoroutines": 0,
@@ -102,6 +104,11 @@ def _features(facts: SystemFacts) -> Json:
         "ExperimentalBuild": False,
         "LiveRestoreEnabled": True,
     }
+
+
+def _bridge_netfilter(facts: SystemFacts) -> Json:
+    """API 1.50 dropped these."""
+    return {"BridgeNfIptables": facts.bridge_nf_iptables, "BridgeNfIp6tables": facts.bridge_nf_iptables}
 
 
 def _environment(facts: SystemFacts, now: int) -> Json:

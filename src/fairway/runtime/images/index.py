@@ -124,12 +124,14 @@ class Index:
         if known is None:
             document = configuration.parse(self.document(image))
             diffs = configuration.diff_ids(document)
+            sizes = tuple(layer.size if (layer := self._layers.get(d)) else 0 for d in diffs)
             known = Image(
                 id=image,
                 config=document,
                 layers=diffs,
                 tags=(),
-                size=sum(layer.size for d in diffs if (layer := self._layers.get(d))),
+                size=sum(sizes),
+                layer_sizes=sizes,
                 created=configuration.created(document),
             )
         return msgspec.structs.replace(

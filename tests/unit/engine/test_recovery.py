@@ -1,0 +1,271 @@
+"""What fails in the middle, and what a daemon finds when it starts."""
+
+import asyncio
+
+import msgspec
+import pytest
+
+from fairway.model.address import Address as AddressText
+from fairway.model.address import Cidr
+from fairway.model.container import Config, HostConfig, PortBinding, RestartPolicy
+from fairway.model.errors import Conflict, InvalidParameter, NotFound, System
+from fairway.model.network import EndpointRequest
+from fairway.model.request import ContainerRequest, NetworkRequest
+from fairway.plan import Address, Fact, Namespace, Resolver, Route, Step, Veth, establish
+from unit.engine.world import World
+
+
+@pytest.fixture(autouse=True)
+def port_range(world: World) -> None:
+    world.kernel._sysctls["", "net/ipv4/ip_local_port_range"] = "32768\t32770"
+
+
+async def create(world: World, name: str, mode: str = "bridge", **host: object) -> str:
+    request = ContainerRequest(
+        name=name,
+        config=Config(image="busybox"),
+        host=HostConfig(network_mode=mode, **host),  # type: ignore[arg-type]
+    )
+    return (await world.engine.containers.create(request))[0].id
+
+
+def namespace(world: World, container: str) -> str:
+    return world.runtime.launches[world.engine.containers.find(container).id].namespace
+
+
+async def test_who_joins_a_joined_container_shares_the_first_ones_network(world: World) -> None:
+    await world.run("aa")
+    await world.run("bb", "container:aa")
+    await world.run("cc", "container:bb")
+    assert namespace(world, "cc") == namespace(world, "bb") == namespace(world, "aa") != ""
+
+
+async def test_a_peer_that_ends_meanwhile_never_means_the_hosts_network(world: World) -> None:
+    peer = await world.run("aa")
+    await create(world, "bb", "container:aa")
+    starting = asyncio.ensure_future(world.engine.containers.start("bb"))
+    await asyncio.sleep(0)
+    state = world.core.state
+    state.displace(state.sandboxes[peer.sandbox])
+    with pytest.raises(Conflict, match="cannot join network namespace of a non running container"):
+        await starting
+    assert "bb" not in {launch.container.name for launch in world.runtime.launches.values()}
+
+
+async def test_a_failure_before_the_kernel_gives_everything_back(world: World) -> None:
+    container = await create(world, "cc", port_bindings={"80/tcp": (PortBinding(host_port="8080"),)})
+    prepare = world.core.images.prepare
+
+    async def full(*_: str) -> None:
+        raise System("no space left on device")
+
+    world.core.images.prepare = full  # type: ignore[method-assign, assignment]
+    with pytest.raises(System, match="no space left"):
+        await world.engine.containers.start("cc")
+    assert world.address("cc", "bridge") == ""
+    assert world.core.state.intents() == []
+    world.core.images.prepare = prepare  # type: ignore[method-assign]
+    await world.engine.containers.start("cc")
+    assert world.address("cc", "bridge") == "172.17.0.2/16"
+    assert [p.host_port for p in world.engine.containers.find(container).ports] == [8080]
+
+
+async def test_a_name_that_is_taken_inside_costs_no_address(world: World) -> None:
+    await world.engine.networks.create(NetworkRequest(name="n1"))
+    await world.run("cc")
+    request = EndpointRequest(driver_options={"com.docker.network.endpoint.ifname": "eth0"})
+    with pytest.raises(InvalidParameter, match="already used"):
+        await world.engine.networks.connect("n1", "cc", request)
+    await world.engine.networks.connect("n1", "cc", EndpointRequest())
+    assert world.address("cc", "n1") == "172.18.0.2/16"
+
+
+async def test_a_port_that_cannot_be_tried_is_not_kept(world: World) -> None:
+    await create(world, "cc", port_bindings={"80/tcp": (PortBinding(host_port="8080"),)})
+    port_free = world.kernel.port_free
+
+    async def fails(protocol: str, address: str, port: int) -> bool:
+        raise System("the kernel refuses")
+
+    world.kernel.port_free = fails  # type: ignore[method-assign]
+    with pytest.raises(System, match="refuses"):
+        await world.engine.containers.start("cc")
+    world.kernel.port_free = port_free  # type: ignore[method-assign]
+    await world.engine.containers.start("cc")
+
+
+@pytest.mark.parametrize("culprit", ["runtime", "resolver", "kernel"])
+async def test_an_end_is_an_end_whoever_fails(world: World, culprit: str) -> None:
+    await world.engine.networks.create(NetworkRequest(name="n1"))
+    container = await world.run("cc", "n1")
+    delete = world.runtime.delete
+
+    async def fails(_: str) -> None:
+        raise System("cannot delete")
+
+    if culprit == "runtime":
+        world.runtime.delete = fails  # type: ignore[method-assign, assignment]
+    elif culprit == "resolver":
+        world.resolver.dead = True
+    else:
+        world.kernel.fail = lambda s: System("no") if isinstance(s.fact, Namespace) else None
+    waiter = world.engine.containers.waiter("cc", "next-exit")
+    world.runtime.end(container.id, 4)
+    assert (await waiter).code == 4
+    await world.settle()
+    assert world.engine.containers.find("cc").state.status == "exited"
+    assert world.address("cc", "n1") == ""
+    world.runtime.delete = delete  # type: ignore[method-assign]
+    world.resolver.dead, world.kernel.fail = False, None
+    await world.restart()
+    assert not any(isinstance(f, Namespace) for f in await world.kernel.facts())
+    assert world.runtime.ends == {}
+    assert world.resolver.zones == {}
+
+
+async def test_an_end_that_the_runtime_does_not_know_of(world: World) -> None:
+    container = await world.run("cc")
+    world.runtime.ends.clear()
+    await world.restart()
+    await world.settle()
+    state = world.engine.containers.find(container.id).state
+    assert (state.status, state.exit_code) == ("exited", 255)
+
+
+async def test_rm_is_kept_when_the_daemon_was_away(world: World) -> None:
+    container = await world.run("cc", auto_remove=True)
+    found = world.engine.containers.find(container.id)
+    state = msgspec.structs.replace(found.state, status="exited")
+    await world.core.state.commit(msgspec.structs.replace(found, state=state))
+    await world.restart()
+    with pytest.raises(NotFound):
+        world.engine.containers.find("cc")
+
+
+async def test_a_removal_that_fails_can_be_repeated(world: World) -> None:
+    await create(world, "cc")
+    discard = world.core.images.discard
+
+    async def busy(_: str) -> None:
+        raise System("device or resource busy")
+
+    world.core.images.discard = busy  # type: ignore[method-assign, assignment]
+    with pytest.raises(System, match="busy"):
+        await world.engine.containers.remove("cc", volumes=False, force=False, link=False)
+    assert world.engine.containers.find("cc").state.status == "dead"
+    with pytest.raises(Conflict, match="marked for removal"):
+        await world.engine.containers.start("cc")
+    world.core.images.discard = discard  # type: ignore[method-assign]
+    await world.engine.containers.remove("cc", volumes=False, force=False, link=False)
+    assert world.engine.containers.all() == []
+
+
+async def test_a_removal_that_was_cut_off_is_finished(world: World) -> None:
+    id_ = await create(world, "cc")
+    found = world.engine.containers.find(id_)
+    state = msgspec.structs.replace(found.state, status="removing")
+    await world.core.state.commit(msgspec.structs.replace(found, state=state))
+    await world.restart()
+    assert world.engine.containers.all() == []
+
+
+async def test_a_restart_of_a_container_with_rm_keeps_it(world: World) -> None:
+    await world.run("cc", auto_remove=True)
+    await world.engine.containers.restart("cc", 0, "")
+    container = world.engine.containers.find("cc")
+    assert (container.state.status, container.host.auto_remove) == ("running", True)
+    removed = world.engine.containers.waiter("cc", "removed")
+    world.runtime.end(container.id, 0)
+    await removed
+
+
+async def test_force_removes_what_is_started_meanwhile(world: World) -> None:
+    await create(world, "cc")
+    starting = asyncio.ensure_future(world.engine.containers.start("cc"))
+    await asyncio.sleep(0)
+    await world.engine.containers.remove("cc", volumes=False, force=True, link=False)
+    await starting
+    assert world.engine.containers.all() == []
+
+
+async def test_what_a_container_configured_itself_stays(world: World) -> None:
+    await world.run("cc")
+    await world.run("dd")
+    path = namespace(world, "cc")
+    own: list[Fact] = [
+        Address(path, "eth0", Cidr("10.99.0.1/24")),
+        Route(path, Cidr("10.98.0.0/24"), AddressText("10.99.0.2"), "eth0"),
+    ]
+    await world.kernel.apply(establish(own))
+    before = await world.kernel.facts()
+    await world.restart()
+    assert await world.kernel.facts() == before
+
+
+async def test_a_lost_resolver_disturbs_nothing_that_is_under_way(world: World) -> None:
+    await world.engine.networks.create(NetworkRequest(name="n1"))
+    await world.run("cc", "n1")
+    world.resolver.come_back()
+    for fact in await world.kernel.facts():
+        if isinstance(fact, Resolver):
+            world.kernel.lose(fact)
+    await create(world, "dd", "n1")
+    await asyncio.gather(world.engine.containers.start("dd"), world.engine.resolver_lost())
+    facts = await world.kernel.facts()
+    assert len([f for f in facts if isinstance(f, Resolver)]) == 2
+    assert len([f for f in facts if isinstance(f, Veth)]) == 2
+    assert len(world.resolver.zones) == 2
+
+
+async def test_leaving_the_last_network_with_names_ends_the_resolver(world: World) -> None:
+    await world.engine.networks.create(NetworkRequest(name="n1"))
+    container = await world.run("cc")
+    without = world.files.texts[container.id, "resolv.conf"]
+    await world.engine.networks.connect("n1", "cc", EndpointRequest())
+    assert "127.0.0.11" in world.files.texts[container.id, "resolv.conf"]
+    await world.engine.networks.disconnect("n1", "cc", False)
+    assert world.files.texts[container.id, "resolv.conf"] == without
+    assert world.resolver.zones == {}
+    assert not any(isinstance(f, Resolver) for f in await world.kernel.facts())
+
+
+async def test_a_container_between_two_restarts_can_be_connected(world: World) -> None:
+    await world.engine.networks.create(NetworkRequest(name="n1"))
+    await create(world, "cc")
+    found = world.engine.containers.find("cc")
+    state = msgspec.structs.replace(found.state, status="restarting")
+    await world.core.state.commit(msgspec.structs.replace(found, state=state))
+    await world.engine.networks.connect("n1", "cc", EndpointRequest())
+    await world.restart()
+    await world.settle()
+    assert world.engine.containers.find("cc").state.status == "running"
+    assert world.address("cc", "n1") == "172.18.0.2/16"
+
+
+async def test_a_policys_restart_that_was_cut_off_is_tried_again(world: World) -> None:
+    policy = RestartPolicy(name="on-failure")
+    await create(world, "cc", restart_policy=policy)
+    found = world.engine.containers.find("cc")
+    state = msgspec.structs.replace(found.state, status="restarting", started=1, exit_code=1)
+    found = msgspec.structs.replace(found, state=state)
+    await world.core.state.commit(found, begin=found)
+    await world.restart()
+    assert world.engine.containers.find("cc").state.status == "running"
+
+
+async def test_a_network_that_cannot_be_made_takes_its_starting_container_along(world: World) -> None:
+    """The container waits for the network, and does not find it."""
+
+    def fail(step: Step) -> System | None:
+        return System("boom") if step.present and isinstance(step.fact, Address) else None
+
+    world.kernel.fail = fail
+    making = asyncio.ensure_future(world.engine.networks.create(NetworkRequest(name="n1")))
+    while not world.core.state.network_named("n1"):
+        await asyncio.sleep(0)
+    await create(world, "cc", "n1")
+    with pytest.raises(NotFound, match="n1 not found"):
+        await world.engine.containers.start("cc")
+    with pytest.raises(System, match="boom"):
+        await making
+    assert world.core.state.endpoints == {}
