@@ -96,6 +96,8 @@ inspect -f '{{end}}' web
 inspect -f '{{"x' web
 inspect -f '{{$x}}' web
 image inspect nginx
+image inspect -f '{{json .}}' nginx
+image inspect -f '{{.Config.Cmd}} {{.Config.Labels}} {{.Config.Env}} {{.Config.User}}' nginx
 image inspect nosuch
 events --since 1 --until 2
 events --format '{{.Type}} {{.Actor.ID}} {{.Actor.Attributes.name}} {{.ID}} {{.Time}}'
@@ -138,6 +140,10 @@ rmi nginx nosuch
 rmi -f nosuch
 tag nginx foo:bar
 tag nginx Foo:bar
+tag nginx 'A b'
+tag nginx 'a b'
+tag nginx Foo/Bar
+system prune -f --volumes --filter until=1h
 pull busybox
 pull -q registry:5000/x/y:v1
 pull BUSY

@@ -44,7 +44,7 @@ def meet(host: Host) -> None:
 
 
 def inspected(host: Host) -> str:
-    table = "{{.ID}} {{.Names}} {{.State}} {{.Ports}} {{.Networks}} {{.Command}}"
+    table = "{{.ID}} {{.Names}} {{.State}} {{.Ports}} {{.Command}}"
     return host.ok(
         "docker inspect web db; docker network inspect front back bridge; docker network ls;"
         f"docker ps -a --format '{table}'"

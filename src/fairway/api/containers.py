@@ -120,7 +120,7 @@ async def rename(call: Call) -> web.Response:
     name = call.text("name")
     if not name.removeprefix("/"):
         raise InvalidParameter("Neither old nor new names may be empty")
-    call.engine.containers.find(call.path["id"])  # that it is missing comes before what is wrong with the name
+    call.engine.containers.find(call.path["id"])  # its absence is told before a bad name
     await call.engine.containers.rename(call.path["id"], references.container_name(name))
     return empty()
 

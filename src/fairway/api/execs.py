@@ -54,7 +54,7 @@ async def _converse(
         await _tell(connection, fault.message, raw=raw)
         return
     try:
-        await pump(
+        detached = await pump(
             connection,
             process.streams,
             stdin=instance.request.attach_stdin,
@@ -62,7 +62,7 @@ async def _converse(
             tty=raw,
             detach=_scanner(instance),
         )
-        if not connection.lost.is_set():
+        if not detached and not connection.lost.is_set():
             await _settle(process)
     finally:
         process.streams.close()

@@ -147,8 +147,8 @@ async def pump(
     wanted: frozenset[StreamName],
     tty: bool,
     detach: Scanner | None,
-) -> None:
-    """Carry bytes both ways until the output ends, the client detaches, or it goes away.
+) -> bool:
+    """Carry bytes both ways until the output ends, the client detaches (true), or it goes away.
 
     Closing ``streams`` and ``connection`` stays with the caller.
     """
@@ -161,9 +161,10 @@ async def pump(
         while not (output.done() or lost.done()):
             done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
             if inward in done and inward.result():
-                break
+                return True
         if output.done():
             output.result()
+        return False
     finally:
         for task in tasks:
             task.cancel()

@@ -13,7 +13,6 @@ _TABLE: tuple[tuple[str, str, str], ...] = (
     ("/containers/{id}/update", "POST", "updating a container's resources"),
     ("/containers/{id}/archive", "HEAD GET PUT", "copying files from and to containers"),
     ("/build", "POST", "building images"),
-    ("/build/prune", "POST", "building images"),
     ("/session", "POST", "building images"),
     ("/images/search", "GET", "searching a registry"),
     ("/images/{name*}/push", "POST", "pushing images"),

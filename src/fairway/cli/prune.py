@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fairway.cli.command import NONE, Command, Invocation
-from fairway.cli.exits import OK, Exit
+from fairway.cli.exits import FAILED, OK, Exit
 from fairway.cli.filters import filter_flag, filters
 from fairway.cli.flags import Flag
 from fairway.cli.kinds import BOOL
@@ -101,6 +101,8 @@ def _prune_volumes(given: Invocation) -> int:
 
 def _prune_system(given: Invocation) -> int:
     options = given.options
+    if options.flag("volumes") and any(name == "until" for name, _ in options.values("filter")):
+        raise Exit(FAILED, 'ERROR: The "until" filter is not supported with "--volumes"')
     lines = ["all stopped containers", "all networks not used by at least one container"]
     if options.flag("volumes"):
         lines.append("all anonymous volumes not used by at least one container")

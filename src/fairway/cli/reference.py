@@ -32,13 +32,7 @@ class Reference:
         rest, _, digest = text.partition("@")
         head, _, tail = rest.rpartition("/")
         tail, colon, tag = tail.partition(":")
-        path = f"{head}/{tail}" if head else tail
-        domain, slash, remainder = path.partition("/")
-        if not slash or not (set(".:") & set(domain) or domain == "localhost" or domain != domain.lower()):
-            domain, remainder = _HUB, path
-        if domain in ("index.docker.io", _HUB):
-            domain = _HUB
-            remainder = remainder if "/" in remainder else f"{_OFFICIAL}/{remainder}"
+        domain, remainder = _split(f"{head}/{tail}" if head else tail)
         if not _NAME.fullmatch(remainder) or (colon and not _TAG.fullmatch(tag)):
             return None
         if "@" in text and not _DIGEST.fullmatch(digest):
@@ -56,13 +50,12 @@ class Reference:
             raise InvalidParameter(
                 f"invalid repository name ({text}), cannot specify 64-byte hexadecimal strings"
             )
-        lowered = cls.parse(text.lower())
-        if lowered is None or lowered.name == text:
-            raise InvalidParameter("invalid reference format")
         path = text.partition("@")[0]
         path = path[: path.rfind(":")] if ":" in path.rpartition("/")[2] else path
-        shown = f"{_OFFICIAL}/{path}" if "/" not in path else path
-        raise InvalidParameter(f"invalid reference format: repository name ({shown}) must be lowercase")
+        _, remainder = _split(path)
+        if remainder == remainder.lower():
+            raise InvalidParameter("invalid reference format")
+        raise InvalidParameter(f"invalid reference format: repository name ({remainder}) must be lowercase")
 
     @property
     def familiar_name(self) -> str:
@@ -88,3 +81,13 @@ class Reference:
     def wanted(self) -> str:
         """What to ask the registry for: the digest if there is one, else the tag."""
         return self.digest or self.tag
+
+
+def _split(path: str) -> tuple[str, str]:
+    """Domain and repository of a name without tag and digest."""
+    domain, slash, remainder = path.partition("/")
+    if not slash or not (set(".:") & set(domain) or domain == "localhost" or domain != domain.lower()):
+        domain, remainder = _HUB, path
+    if domain in ("index.docker.io", _HUB):
+        return _HUB, remainder if "/" in remainder else f"{_OFFICIAL}/{remainder}"
+    return domain, remainder

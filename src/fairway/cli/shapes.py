@@ -81,9 +81,13 @@ _TYPES = {
     ),
     "endpointipam": "IPv4Address? IPv6Address? LinkLocalIPs[]?",
     "image": (
-        "ID=Id RepoTags[] RepoDigests[] Parent Comment Created? DockerVersion Author Config*:config "
+        "ID=Id RepoTags[] RepoDigests[] Parent Comment Created? DockerVersion Author Config*:imageconfig "
         "Architecture Variant? Os OsVersion? Size# VirtualSize#? GraphDriver:graph RootFS:rootfs "
         "Metadata:imagemeta"
+    ),
+    "imageconfig": (
+        "User? ExposedPorts{}:empty? Env[]? Entrypoint[]? Cmd[]? Volumes{}:empty? WorkingDir? Labels{}? "
+        "StopSignal? ArgsEscaped!? Healthcheck*:healthcheck? OnBuild[]? Shell[]?"
     ),
     "rootfs": "Type? Layers[]?",
     "imagemeta": "LastTagTime@?",

@@ -181,6 +181,10 @@ def _check_host(host: HostConfig) -> None:
         raise InvalidParameter(f"invalid UTS mode: {host.uts_mode}")
     if host.log_config.type not in ("", "json-file", "local", "none"):
         raise InvalidParameter(f"logger: no log driver named '{host.log_config.type}' is registered")
+    for request in host.device_requests:
+        driver, wanted = request.get("Driver") or "", request.get("Capabilities") or []
+        kinds = "] [".join(" ".join(str(c) for c in group) for group in wanted)
+        raise InvalidParameter(f'could not select device driver "{driver}" with capabilities: [[{kinds}]]')
     if host.isolation not in ("", "default"):
         raise InvalidParameter(f"invalid isolation {host.isolation!r} on Linux: use default")
     if host.userns_mode not in ("", "host"):

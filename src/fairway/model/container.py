@@ -199,6 +199,7 @@ class HostConfig(Docker, frozen=True):
     cpuset_mems: str = ""
     devices: tuple[Device, ...] = ()
     device_cgroup_rules: tuple[str, ...] = ()
+    device_requests: tuple[dict[str, Any], ...] = ()
     memory_reservation: int = 0
     memory_swap: int = 0
     memory_swappiness: int | None = None

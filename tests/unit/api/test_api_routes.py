@@ -122,7 +122,7 @@ DOCUMENTED = """
 """Methods and paths that Docker's API v1.51 documents."""
 
 NOT_OFFERED = (
-    "/containers/{id}/stats /containers/{id}/update /containers/{id}/archive /build /build/prune /session "
+    "/containers/{id}/stats /containers/{id}/update /containers/{id}/archive /build /session "
     "/images/search /images/{name}/push /distribution/{name}/json /auth"
 ).split()
 
@@ -461,6 +461,8 @@ async def test_system(http: aiohttp.ClientSession) -> None:
     assert used["Volumes"][0]["UsageData"] == {"Size": 3, "RefCount": 0}
     assert (await get(http, "/system/df", type="volume"))["Images"] == []
     await get(http, "/system/df", 400, type="x")
+    async with http.post("/build/prune") as response:
+        assert await response.json() == {"CachesDeleted": None, "SpaceReclaimed": 0}
 
 
 def test_layers_are_counted_once() -> None:

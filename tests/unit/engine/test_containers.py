@@ -375,3 +375,11 @@ async def test_an_interrupted_operation_is_rolled_back(world: World) -> None:
     assert world.engine.containers.find("cc").state.status == "created"
     with pytest.raises(NotFound):
         world.engine.networks.find("web")
+
+
+async def test_devices_that_only_a_vendors_driver_gives_are_refused(world: World) -> None:
+    wanted = {"Driver": "", "Count": -1, "Capabilities": [["gpu"]]}
+    with pytest.raises(
+        InvalidParameter, match=r'could not select device driver "" with capabilities: \[\[gpu\]\]'
+    ):
+        await create(world, "gg", device_requests=(wanted,))
