@@ -10,7 +10,7 @@ from fairway.engine.core import Core
 from fairway.engine.files import resolv_conf
 from fairway.engine.names import resolves
 from fairway.engine.naming import Naming
-from fairway.model.address import Cidr
+from fairway.model.address import Cidr, host
 from fairway.model.container import Container
 from fairway.model.errors import Conflict, Fault, Forbidden, InvalidParameter, NotFound
 from fairway.model.network import BridgeOptions, Endpoint, EndpointRequest, Network, Pool, Sandbox
@@ -344,10 +344,17 @@ class Networks:
         await core.state.commit(delete=[endpoint])
         await self._withdraw(difference(self._attachments.sandbox_facts(container, sandbox), before), network)
         self._attachments.release(endpoint)
+        self._forget_in_hosts(container, endpoint)
         await self._naming.republish(container, [network])
         if had_resolver and not self._resolves(container):
             await self._naming.withdraw(sandbox.id)
             self._rewrite_resolv_conf(container)
+
+    def _forget_in_hosts(self, container: Container, endpoint: Endpoint) -> None:
+        try:
+            self._core.files.drop(container.id, "hosts", frozenset(host(a) for a in endpoint.addresses))
+        except Fault as e:
+            self._core.log.warning("hosts stays as it was", container=container.name, error=e.message)
 
     def _rewrite_resolv_conf(self, container: Container) -> None:
         try:

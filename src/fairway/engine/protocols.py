@@ -252,6 +252,9 @@ class Files(Protocol):
 
     def append(self, container: str, name: str, text: str) -> None: ...
 
+    def drop(self, container: str, name: str, words: frozenset[str]) -> None:
+        """Take out the lines whose first word is one of these, in place; the others stay as they are."""
+
     def remove(self, container: str) -> None: ...
 
     def create_volume(self, name: str) -> str:

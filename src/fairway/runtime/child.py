@@ -56,6 +56,12 @@ class Child:
         if not self._status.done():
             self._process.kill()
 
+    async def end(self) -> None:
+        """Kill it if it still runs, and see it reaped, unless the kernel cannot let it go within a second."""
+        if not self._status.done():
+            self._process.kill()
+            await asyncio.wait({self._status}, timeout=1)
+
     def _reap(self) -> None:
         self._loop.remove_reader(self._descriptor)
         os.close(self._descriptor)

@@ -42,5 +42,5 @@ async def run(argv: Sequence[str]) -> tuple[int, str]:
     except TimeoutError:
         raise System(f"{argv[0]} did not end within {PATIENCE:.0f} seconds: {' '.join(argv)}") from None
     finally:
-        child.kill()
+        await child.end()
     return status, output.decode(errors="replace").strip()

@@ -43,6 +43,15 @@ class HostFiles:
         except OSError as e:
             raise _failed(f"write {name} of container {container[:12]}", e) from e
 
+    def drop(self, container: str, name: str, words: frozenset[str]) -> None:
+        try:
+            path = self._containers / container / name
+            lines = path.read_text().splitlines(keepends=True)
+            kept = [line for line in lines if not words & set(line.split()[:1])]
+            path.write_text("".join(kept))
+        except OSError as e:
+            raise _failed(f"write {name} of container {container[:12]}", e) from e
+
     def remove(self, container: str) -> None:
         """The container's directory, whatever else is in it."""
         _remove_tree(self._containers / container)

@@ -137,7 +137,11 @@ async def test_isolation_and_joining(world: World) -> None:
     assert world.kernel.reaches(sandbox.key, Address(target)).arrives
     assert world.names("app")["web_container"] == ("172.19.0.3",)
     assert "app_container" not in world.names("web")
+    hosts = world.engine.containers.find("web_container").id, "hosts"
+    assert "172.19.0.3\t" in world.files.texts[hosts]
     await world.engine.networks.disconnect("app", "web_container", force=False)
+    assert "172.19.0.3\t" not in world.files.texts[hosts]
+    assert "172.18.0.2\t" in world.files.texts[hosts]
     assert not world.kernel.reaches(sandbox.key, Address(target)).arrives
     assert "web_container" not in world.names("app")
 

@@ -180,6 +180,10 @@ class FakeFiles:
     def append(self, container: str, name: str, text: str) -> None:
         self.texts[container, name] += text
 
+    def drop(self, container: str, name: str, words: frozenset[str]) -> None:
+        lines = self.texts[container, name].splitlines(keepends=True)
+        self.texts[container, name] = "".join(x for x in lines if not words & set(x.split()[:1]))
+
     def remove(self, container: str) -> None:
         for key in [k for k in self.texts if k[0] == container]:
             del self.texts[key]
