@@ -88,6 +88,13 @@ class Containers(Protocol):
 
     async def processes(self, reference: str) -> Sequence[int]: ...
 
+    def waiter(self, reference: str, condition: WaitCondition) -> Awaitable[Exit]:
+        """Registers at once; awaiting gives the exit."""
+
+    async def writable_size(self, reference: str) -> int: ...
+
+
+class Snapshots(Protocol):
     async def export(self, reference: str) -> AsyncIterator[bytes]: ...
 
     async def commit(
@@ -102,11 +109,6 @@ class Containers(Protocol):
         author: str,
         pause: bool,
     ) -> str: ...
-
-    def waiter(self, reference: str, condition: WaitCondition) -> Awaitable[Exit]:
-        """Registers at once; awaiting gives the exit."""
-
-    async def writable_size(self, reference: str) -> int: ...
 
 
 class Execs(Protocol):
@@ -186,6 +188,9 @@ class Backend(Protocol):
 
     @property
     def containers(self) -> Containers: ...
+
+    @property
+    def snapshots(self) -> Snapshots: ...
 
     @property
     def execs(self) -> Execs: ...

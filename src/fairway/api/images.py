@@ -149,7 +149,7 @@ async def commit(call: Call) -> web.Response:
         raise NotFound("No such container: ")
     data = await call.raw()
     repository, name = references.target(call.text("repo"), call.text("tag"))
-    identifier = await call.engine.containers.commit(
+    identifier = await call.engine.snapshots.commit(
         reference,
         config=bodies.commit_config(data),
         changes=call.request.query.getall("changes", []),

@@ -137,7 +137,7 @@ async def _rendered(lines: AsyncIterator[LogLine], tty: bool, timestamps: bool) 
 
 
 async def export(call: Call) -> web.StreamResponse:
-    chunks = await call.engine.containers.export(call.path["id"])
+    chunks = await call.engine.snapshots.export(call.path["id"])
     return await byte_stream(call.request, chunks, "application/octet-stream")
 
 

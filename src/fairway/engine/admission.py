@@ -4,7 +4,7 @@ import re
 
 import msgspec
 
-from fairway.engine.lifecycle import parse_signal
+from fairway.engine.signals import parse_signal
 from fairway.model.address import parse_address, parse_mac
 from fairway.model.container import Config, HostConfig
 from fairway.model.errors import InvalidParameter, NotFound, Unsupported

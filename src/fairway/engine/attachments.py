@@ -9,7 +9,7 @@ import msgspec
 from fairway.drivers import find
 from fairway.drivers.bridge import endpoint_mac
 from fairway.drivers.options import interface_name
-from fairway.drivers.routes import outward
+from fairway.drivers.routes import gateway_endpoint, outward
 from fairway.engine.core import Core
 from fairway.engine.names import resolves
 from fairway.model.address import Address, Cidr, Family, contains, family, host
@@ -107,6 +107,11 @@ class Attachments:
     def facts(self, network: Network, endpoint: Endpoint, sandbox: Sandbox) -> tuple[Fact, ...]:
         """What shall hold for one endpoint in the sandbox."""
         return find(network.driver).endpoint(network, endpoint, sandbox.key)
+
+    def publishes(self, container: Container) -> bool:
+        """Whether the outside can come in: not on the host's own network, not on internal ones alone."""
+        active = [(n, e) for n, e in self._core.state.attachments(container.id) if e.id]
+        return gateway_endpoint(active, 4) is not None
 
     def outward(self, container: Container, sandbox: Sandbox) -> tuple[Fact, ...]:
         """What follows from which endpoint leads outside: default routes, and where published ports lead."""

@@ -2,34 +2,29 @@
 
 import asyncio
 import signal as signals
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 
 import msgspec
 
 from fairway.engine import admission
-from fairway.engine.attachments import check_request
 from fairway.engine.core import Core
-from fairway.engine.lifecycle import Lifecycle, parse_signal
-from fairway.engine.merge import environment, image_config, merge
-from fairway.engine.mounts import Wanted, resolve, settled
-from fairway.engine.ports import requested
+from fairway.engine.creation import Creation, check_free
+from fairway.engine.lifecycle import Lifecycle
+from fairway.engine.signals import parse_signal
 from fairway.engine.volumes import Volumes
 from fairway.engine.waiters import Waiters
 from fairway.model.container import (
-    Config,
     Container,
     ContainerPaths,
     Exit,
     Health,
-    MountPoint,
     State,
     Status,
-    Volume,
 )
 from fairway.model.errors import Conflict, Fault, InvalidParameter, NotFound, NotModified
 from fairway.model.network import Endpoint, Network, Sandbox
 from fairway.model.process import LogLine, Streams
-from fairway.model.request import ContainerRequest, PruneFilter, VolumeRequest, WaitCondition
+from fairway.model.request import ContainerRequest, PruneFilter, WaitCondition
 
 STOP_TIMEOUT = 10
 
@@ -40,6 +35,7 @@ class Containers:
         self._lifecycle = lifecycle
         self._volumes = volumes
         self._waiters = waiters
+        self._creation = Creation(core, volumes)
         lifecycle.auto_remove = self._remove_ended
 
     # Looking.
@@ -88,118 +84,7 @@ class Containers:
 
         Everything is checked before anything is made.
         """
-        core = self._core
-        if request.name:
-            request = msgspec.structs.replace(request, name=admission.check_name(request.name))
-        image = core.images.find(request.config.image)
-        admission.check_platform(request, image)
-        request = admission.normalise(request)
-        request = msgspec.structs.replace(request, config=merge(request.config, image_config(image)))
-        warnings = admission.check(request)
-        container_id = core.identity.id()
-        request = self._settled(request, container_id)
-        self._check_free(request.name)
-        name = request.name or core.identity.name(lambda n: core.state.container_named(n) is not None)
-        endpoints = self._endpoints(request, container_id)
-        wanted = resolve(
-            request.config,
-            request.host,
-            inherited=self._lender,
-            new_name=core.identity.id,
-            exists=core.files.is_directory,
-        )
-        container = Container(
-            id=container_id,
-            name=name,
-            created=core.clock.now(),
-            image=image.id,
-            config=request.config,
-            host=request.host,
-            mounts=settled(wanted, {m.name: "" for m in wanted}),
-        )
-        requested(container)  # raises for ports that no host could publish
-        # The name is taken from here on: everything after may fail and then gives it back.
-        core.state.place(container)
-        made: list[Volume] = []
-        try:
-            container = msgspec.structs.replace(container, mounts=await self._make_volumes(wanted, made))
-            await core.state.commit(container, *endpoints)
-        except BaseException:
-            core.state.displace(container)
-            for volume in made:
-                await self._volumes.remove(volume.name, force=True)
-            raise
-        core.events.container(container, "create")
-        return container, warnings
-
-    def _settled(self, request: ContainerRequest, container_id: str) -> ContainerRequest:
-        """With everything spelled out that inspect shows although nobody asked for it."""
-        config, host = request.config, self._core.runtime.settle(request.host)
-        if not config.hostname:
-            shared = "host" in (host.network_mode, host.uts_mode)
-            hostname = self._core.files.hostname() if shared else container_id[:12]
-            config = msgspec.structs.replace(config, hostname=hostname)
-        return msgspec.structs.replace(request, config=config, host=host)
-
-    def _lender(self, reference: str) -> Container:
-        """The container of a ``--volumes-from``; the CLI takes a NotFound to be about the image."""
-        try:
-            return self._core.state.container(reference)
-        except NotFound as fault:
-            raise InvalidParameter(fault.message) from None
-
-    def _check_free(self, name: str) -> None:
-        other = self._core.state.container_named(name) if name else None
-        if other:
-            raise Conflict(
-                f'Conflict. The container name "/{name}" is already in use by container "{other.id}". '
-                "You have to remove (or rename) that container to be able to reuse that name."
-            )
-
-    def _endpoints(self, request: ContainerRequest, container_id: str) -> list[Endpoint]:
-        """The attachments that the container is created with.
-
-        A network or a peer container that does not exist yet is looked for again at start, as in Docker.
-        """
-        mode, result = request.host.network_mode, []
-        if mode.startswith("container:"):
-            if set(request.endpoints) - {mode}:
-                raise InvalidParameter(
-                    "conflicting options: cannot attach both user-defined and non-user-defined network-modes"
-                )
-            return []
-        for name in dict.fromkeys((mode, *request.endpoints)):
-            settings = request.endpoints.get(name)
-            try:
-                network = self._core.state.network(name)
-            except NotFound:
-                if name == mode and settings is None:
-                    continue
-                raise InvalidParameter(f"network {name} not found") from None
-            if settings is None:
-                result.append(Endpoint(network_id=network.id, container_id=container_id))
-                continue
-            check_request(network, settings)
-            result.append(Endpoint(network_id=network.id, container_id=container_id, request=settings))
-        return result
-
-    async def _make_volumes(self, wanted: Sequence[Wanted], made: list[Volume]) -> tuple[MountPoint, ...]:
-        sources = {}
-        for mount in wanted:
-            if mount.type != "volume":
-                continue
-            known = mount.name in self._core.state.volumes
-            request = VolumeRequest(
-                name=mount.name, driver=mount.driver, options=mount.driver_options, labels=mount.labels
-            )
-            try:
-                volume = await self._volumes.create(request, anonymous=mount.anonymous)
-            except NotFound as fault:  # the driver; the CLI would take it to be about the image
-                raise InvalidParameter(fault.message) from None
-            if not known:
-                made.append(volume)
-            sources[mount.name] = volume.mountpoint
-        return settled(wanted, sources)
+        return await self._creation.create(request)
 
     # Starting and stopping.
 
@@ -410,7 +295,7 @@ class Containers:
             container = self.find(container.id)
             if new == container.name:
                 raise InvalidParameter("Renaming a container with the same name as its current name")
-            self._check_free(new)
+            check_free(self._core, new)
             renamed = msgspec.structs.replace(container, name=new)
             await self._core.state.commit(renamed)
             await self._lifecycle.publish(renamed)
@@ -492,74 +377,6 @@ class Containers:
             removed.append(container.id)
             freed += size
         return removed, freed
-
-    # Images from containers.
-
-    async def export(self, reference: str) -> AsyncIterator[bytes]:
-        """The container's file system as a tar stream."""
-        return self._export(self.find(reference))
-
-    async def _export(self, container: Container) -> AsyncIterator[bytes]:
-        async with self._lifecycle.mounted(container) as root:
-            async for chunk in self._core.images.export(root):
-                yield chunk
-
-    async def commit(
-        self,
-        reference: str,
-        *,
-        config: Config | None,
-        changes: Sequence[str],
-        repository: str,
-        tag: str,
-        comment: str,
-        author: str,
-        pause: bool,
-    ) -> str:
-        """A new image from the container's changes; returns its id."""
-        container = self.find(reference)
-        async with self._core.locks.hold(f"container/{container.id}"):
-            container = self.find(container.id)
-            freeze = pause and container.state.status == "running" and await self._frozen(container.id)
-            try:
-                image = await self._core.images.commit(
-                    container,
-                    self._committed(container, config),
-                    changes=changes,
-                    repository=repository,
-                    tag=tag,
-                    comment=comment,
-                    author=author,
-                )
-            finally:
-                if freeze:
-                    await self._core.runtime.resume(container.id)
-        self._core.events.container(container, "commit", comment=comment, imageID=image.id)
-        return image.id
-
-    async def _frozen(self, container_id: str) -> bool:
-        """Pause it; false when its process has just ended, which holds the files still just as well."""
-        try:
-            await self._core.runtime.pause(container_id)
-        except Conflict:
-            return False
-        return True
-
-    def _committed(self, container: Container, asked: Config | None) -> Config:
-        """The image's configuration: the container's, under what the request gives."""
-        if asked is None:
-            return container.config
-        given: Mapping[str, object] = {
-            name: value
-            for name in Config.__struct_fields__
-            if (value := getattr(asked, name)) and name not in ("env", "labels")
-        }
-        merged = msgspec.structs.replace(container.config, **given)
-        return msgspec.structs.replace(
-            merged,
-            env=environment(asked.env, container.config.env),
-            labels={**container.config.labels, **asked.labels},
-        )
 
 
 def _with_status(container: Container, status: Status) -> Container:

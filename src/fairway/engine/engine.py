@@ -12,6 +12,7 @@ from fairway.engine.lifecycle import Lifecycle
 from fairway.engine.naming import Naming
 from fairway.engine.networks import Networks
 from fairway.engine.restore import Restore
+from fairway.engine.snapshots import Snapshots
 from fairway.engine.system import System
 from fairway.engine.volumes import Volumes
 from fairway.engine.waiters import Waiters
@@ -33,6 +34,7 @@ class Engine:
         self.execs = Execs(core)
         self._lifecycle = Lifecycle(core, attachments, self._naming, self.networks, waiters)
         self.containers = Containers(core, self._lifecycle, self.volumes, waiters)
+        self.snapshots = Snapshots(core, self._lifecycle)
         self._restore = Restore(core, self._lifecycle, attachments, self.containers)
 
     async def start(self) -> None:

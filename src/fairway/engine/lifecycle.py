@@ -9,9 +9,7 @@ on to the end whatever fails on the way, and is recorded in the state before ker
 daemon killed in between finds it there.
 """
 
-import asyncio
 import re
-import signal as signals
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
@@ -19,20 +17,19 @@ import msgspec
 
 from fairway.engine.attachments import Attachments, check_request
 from fairway.engine.core import Core
-from fairway.engine.files import hosts
 from fairway.engine.health import HealthMonitor
-from fairway.engine.names import hosts_lines
+from fairway.engine.launching import Launching
 from fairway.engine.naming import Naming
 from fairway.engine.networks import Networks
 from fairway.engine.ports import Ports
 from fairway.engine.state import Stored
 from fairway.engine.streams import PendingStreams
+from fairway.engine.tasks import Tasks
 from fairway.engine.waiters import Waiters
 from fairway.model.address import Address
 from fairway.model.container import Container, Exit, State
-from fairway.model.errors import Conflict, Fault, InvalidParameter, NotFound
+from fairway.model.errors import Fault, InvalidParameter, NotFound
 from fairway.model.network import ANY_ADDRESS, Endpoint, Network, Sandbox
-from fairway.model.process import Launch
 from fairway.plan import Fact, Overlay, establish, withdraw
 
 LOST = 255
@@ -55,7 +52,8 @@ class Lifecycle:
         self._networks = networks
         self._waiters = waiters
         self._pending: dict[str, list[PendingStreams]] = {}
-        self._tasks: dict[str, set[asyncio.Task[None]]] = {}
+        self._tasks = Tasks(core.log)
+        self._launching = Launching(core, networks.write_resolv_conf)
         self._overlays: dict[str, Overlay] = {}
         self.health = HealthMonitor(core)
         self.ports = Ports(core)
@@ -81,7 +79,7 @@ class Lifecycle:
 
     async def _start(self, container: Container) -> None:
         core, state = self._core, self._core.state
-        peer = self._peer(container)
+        self._launching.peer(container)  # raises before anything is taken
         container = await self._enter_networks(container)
         sandbox = state.sandboxes.get(container.sandbox)
         facts: tuple[Fact, ...] = ()
@@ -92,16 +90,7 @@ class Lifecycle:
                 facts = (overlay, *self._attachments.sandbox_facts(container, sandbox))
                 await self._naming.publish(container)
             await core.kernel.apply(establish(facts))
-            files = await asyncio.to_thread(self._files, container, peer)
-            await asyncio.to_thread(self._populate, container, overlay.target)
-            launch = Launch(
-                container=container,
-                rootfs=overlay.target,
-                namespace=self._namespace(container, sandbox),
-                hostname=self._hostname(container, peer),
-                files=files,
-                joins=self._joins(container),
-            )
+            launch = await self._launching.prepare(container, sandbox, overlay.target)
             pid = await core.runtime.create(launch)
             try:
                 await self._bind_streams(container)
@@ -151,8 +140,9 @@ class Lifecycle:
                 new = self._attachments.reserve(network, container, endpoint)
                 reserved.append(new)
                 core.state.place(new)
-            ports = await self.ports.choose(container, self._binding_address(mode))
-            container = msgspec.structs.replace(container, ports=ports)
+            if self._attachments.publishes(container):
+                ports = await self.ports.choose(container, self._binding_address(mode))
+                container = msgspec.structs.replace(container, ports=ports)
             things: list[Stored] = [container, *reserved, *([sandbox] if sandbox else [])]
             await core.state.commit(*things, begin=container)
         except BaseException:
@@ -181,58 +171,15 @@ class Lifecycle:
 
     def _binding_address(self, mode: str) -> Address:
         """Where ports are published that name no address: the network's choice, else everywhere."""
-        bridge = self._core.state.network(mode).bridge
-        return (bridge.host_binding_ipv4 if bridge else None) or ANY_ADDRESS
+        state = self._core.state
+        network = state.networks.get(mode) or state.network_named(mode)
+        chosen = network.bridge.host_binding_ipv4 if network and network.bridge else None
+        return chosen or ANY_ADDRESS
 
     def _in_order(self, container: Container, mode: str) -> list[tuple[Network, Endpoint]]:
         """The network of the mode first, so that it becomes eth0; then by name."""
         pairs = self._core.state.attachments(container.id)
         return sorted(pairs, key=lambda pair: (mode not in (pair[0].name, pair[0].id), pair[0].name))
-
-    def _peer(self, container: Container) -> Container | None:
-        """The container whose network this one shares."""
-        mode = container.host.network_mode
-        if not mode.startswith("container:"):
-            return None
-        peer = self._core.state.container(mode.removeprefix("container:"))
-        if peer.state.status == "restarting":
-            raise Conflict(f"Container {peer.id} is restarting, wait until the container is running")
-        if not peer.state.running:
-            raise Conflict(f"cannot join network namespace of a non running container: {peer.id}")
-        return peer
-
-    def _namespace(self, container: Container, sandbox: Sandbox | None) -> str:
-        """Path of the namespace that the container runs in; empty only if that is meant to be the host's."""
-        owner = container
-        while peer := self._peer(owner):
-            owner = peer
-        if owner.host.network_mode == "host":
-            return ""
-        if owner is not container:
-            sandbox = self._core.state.sandboxes.get(owner.sandbox)
-        if sandbox is None:
-            raise Conflict(f"cannot join network namespace of a non running container: {owner.id}")
-        return sandbox.key
-
-    def _hostname(self, container: Container, peer: Container | None) -> str:
-        if peer:
-            return self._hostname(peer, self._peer(peer))
-        if container.config.hostname:
-            return container.config.hostname
-        shared = container.host.network_mode == "host" or container.host.uts_mode == "host"
-        return self._core.files.hostname() if shared else container.id[:12]
-
-    def _joins(self, container: Container) -> dict[str, int]:
-        joins = {}
-        for kind, mode in (("pid", container.host.pid_mode), ("ipc", container.host.ipc_mode)):
-            if mode.startswith("container:"):
-                peer = self._core.state.container(mode.removeprefix("container:"))
-                if not peer.state.running:
-                    raise Conflict(
-                        f"cannot join {kind.upper()} namespace of a non running container: {peer.id}"
-                    )
-                joins[kind] = peer.state.pid
-        return joins
 
     async def overlay(self, container: Container) -> Overlay:
         """The container's root file system as a fact; its directories exist afterwards."""
@@ -240,45 +187,6 @@ class Lifecycle:
         overlay = Overlay(target=root.target, lower=root.lower, upper=root.upper, work=root.work)
         self._overlays[container.id] = overlay
         return overlay
-
-    def _files(self, container: Container, peer: Container | None) -> dict[str, str]:
-        """Write hosts, hostname and resolv.conf, or share the peer's; path inside → path on the host."""
-        core, owner = self._core, peer or container
-        if not peer:
-            hostname = self._hostname(container, None)
-            own = hosts_lines(core.state, container, hostname)
-            extra = [self._host_gateway(container, entry) for entry in container.host.extra_hosts]
-            host_mode = container.host.network_mode == "host"
-            text = core.files.hosts() if host_mode and not extra else hosts(extra, own)
-            core.files.write(container.id, "hosts", text)
-            core.files.write(container.id, "hostname", hostname + "\n")
-            self._networks.write_resolv_conf(container)
-        while owner.host.network_mode.startswith("container:"):
-            owner = core.state.container(owner.host.network_mode.removeprefix("container:"))
-        return {
-            f"/etc/{name}": core.files.path(owner.id, name) for name in ("hosts", "hostname", "resolv.conf")
-        }
-
-    def _host_gateway(self, container: Container, entry: str) -> str:
-        """``name:host-gateway`` means the host as seen from the container's first network."""
-        name, _, address = entry.partition(":")
-        if address != "host-gateway":
-            return entry
-        for _, endpoint in self._core.state.attachments(container.id):
-            if endpoint.gateways:
-                return f"{name}:{endpoint.gateways[0]}"
-        bridge = self._core.state.network_named("bridge")
-        gateway = next((p.gateway for p in bridge.pools if p.gateway), None) if bridge else None
-        if gateway is None:
-            raise InvalidParameter("unable to derive the IP value for host-gateway")
-        return f"{name}:{gateway}"
-
-    def _populate(self, container: Container, rootfs: str) -> None:
-        for mount in container.mounts:
-            if mount.type == "volume" and mount.copy_up:
-                self._core.files.populate(mount.source, rootfs, mount.destination)
-            if mount.type == "bind" and self._core.files.is_directory(mount.source) is None:
-                self._core.files.make_directory(mount.source)
 
     async def _bind_streams(self, container: Container) -> None:
         pending = self._pending.get(container.id, [])
@@ -306,7 +214,7 @@ class Lifecycle:
 
     def watch(self, container: Container) -> None:
         """See to the container's exit, whenever it comes."""
-        self._spawn(container.id, lambda: self._watch(container.id))
+        self._tasks.spawn(container.id, lambda: self._watch(container.id))
         self.health.start(container)
 
     async def _watch(self, container_id: str) -> None:
@@ -357,7 +265,7 @@ class Lifecycle:
             core.events.network(network, "disconnect", container.id)
         self._waiters.exited(container.id, exit_)
         if restart is not None:
-            self._spawn(container.id, lambda: self._restart_later(container.id, restart))
+            self._tasks.spawn(container.id, lambda: self._restart_later(container.id, restart))
         elif container.host.auto_remove and self.auto_remove and container.id not in self.staying:
             await self.auto_remove(container)
 
@@ -464,37 +372,10 @@ class Lifecycle:
             finally:
                 await self._withdraw([overlay], container)
 
-    # Tasks.
-
-    def _spawn(self, container_id: str, work: Callable[[], Awaitable[None]]) -> None:
-        async def guarded() -> None:
-            try:
-                await work()
-            except Fault as e:
-                self._core.log.warning(
-                    "while looking after a container", container=container_id, error=e.message
-                )
-
-        task = asyncio.get_running_loop().create_task(guarded(), name=f"container {container_id[:12]}")
-        tasks = self._tasks.setdefault(container_id, set())
-        tasks.add(task)
-
-        def finished(ended: asyncio.Task[None]) -> None:
-            tasks.discard(ended)
-            if not tasks and self._tasks.get(container_id) is tasks:
-                del self._tasks[container_id]
-            if not ended.cancelled() and ended.exception():
-                self._core.log.error("unexpected", container=container_id, exc_info=ended.exception())
-
-        task.add_done_callback(finished)
-
     async def close(self) -> None:
         """Stop looking after containers; they go on."""
         await self.health.close()
-        tasks = [t for group in self._tasks.values() for t in group]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._tasks.close()
 
 
 def active(container: Container) -> bool:
@@ -507,20 +388,3 @@ def exit_code_of_failure(message: str) -> int:
     if re.search(r"executable file not found|no such file or directory", message):
         return 127
     return 126 if "permission denied" in message else 128
-
-
-def parse_signal(text: str) -> int:
-    """``SIGTERM``, ``TERM``, ``15`` → 15. Raises InvalidParameter with Docker's text."""
-    name = text.upper().removeprefix("SIG")
-    if name.isdigit():
-        number = int(name)
-        if 0 < number <= 64:
-            return number
-    elif f"SIG{name}" in signals.Signals.__members__:
-        return signals.Signals[f"SIG{name}"].value
-    elif realtime := re.fullmatch(r"RTM(IN|AX)([+-]\d+)?", name):
-        base = 34 if realtime[1] == "IN" else 64
-        number = base + int(realtime[2] or 0)
-        if 34 <= number <= 64:
-            return number
-    raise InvalidParameter(f"invalid signal: {text}")

@@ -436,6 +436,7 @@ class FakeSystem:
 class FakeEngine:
     def __init__(self) -> None:
         self.containers = FakeContainers()
+        self.snapshots = self.containers
         self.networks = FakeNetworks(self)
         self.execs = FakeExecs()
         self.volumes = FakeVolumes()

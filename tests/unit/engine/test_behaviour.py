@@ -121,7 +121,7 @@ async def test_committing_a_container_that_just_ended(world: World, monkeypatch:
     monkeypatch.setattr(world.runtime, "resume", ended)
     images: Any = world.engine.containers._core.images
     monkeypatch.setattr(images, "commit", commit, raising=False)
-    found = await world.engine.containers.commit(
+    found = await world.engine.snapshots.commit(
         "cc", config=None, changes=(), repository="", tag="", comment="", author="", pause=True
     )
     assert found == IMAGE.id

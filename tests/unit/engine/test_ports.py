@@ -117,3 +117,11 @@ async def test_refusals(
     with pytest.raises(kind, match=text):
         await world.run("c1", port_bindings={port: binding})
     assert world.engine.containers.all() == []
+
+
+@pytest.mark.parametrize("network", ["host", "none", "inner"])
+async def test_nothing_is_published_where_nobody_could_come_in(world: World, network: str) -> None:
+    await world.engine.networks.create(NetworkRequest(name="inner", internal=True))
+    container = await world.run("c1", network, port_bindings={"80/tcp": bind("8080")})
+    assert container.ports == ()
+    assert await elements(world) == set()

@@ -401,8 +401,8 @@ class World:
         containers = self.core.state.containers
         active = {c.id for c in containers.values() if c.state.status in ("running", "paused")}
         alive = {c for c, end in self.runtime.ends.items() if not end.done()}
-        watched = self.engine._lifecycle._tasks
-        return not self.core.locks._locks and active == alive == set(watched)
+        watched = self.engine._lifecycle._tasks.owners()
+        return not self.core.locks._locks and active == alive == watched
 
     async def run(
         self, name: str, network: str = "bridge", request: EndpointRequest | None = None, **host: Any

@@ -1,0 +1,140 @@
+"""Creating a container: everything is checked and completed, then its volumes, then its row in the state."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from fairway.engine import admission
+from fairway.engine.attachments import check_request
+from fairway.engine.core import Core
+from fairway.engine.merge import image_config, merge
+from fairway.engine.mounts import Wanted, resolve, settled
+from fairway.engine.ports import requested
+from fairway.engine.volumes import Volumes
+from fairway.model.container import Container, MountPoint, Volume
+from fairway.model.errors import Conflict, InvalidParameter, NotFound
+from fairway.model.network import Endpoint
+from fairway.model.request import ContainerRequest, VolumeRequest
+
+
+class Creation:
+    def __init__(self, core: Core, volumes: Volumes) -> None:
+        self._core = core
+        self._volumes = volumes
+
+    async def create(self, request: ContainerRequest) -> tuple[Container, Sequence[str]]:
+        """See ``Containers.create``."""
+        core = self._core
+        if request.name:
+            request = msgspec.structs.replace(request, name=admission.check_name(request.name))
+        image = core.images.find(request.config.image)
+        admission.check_platform(request, image)
+        request = admission.normalise(request)
+        request = msgspec.structs.replace(request, config=merge(request.config, image_config(image)))
+        warnings = admission.check(request)
+        container_id = core.identity.id()
+        request = self._settled(request, container_id)
+        check_free(core, request.name)
+        name = request.name or core.identity.name(lambda n: core.state.container_named(n) is not None)
+        endpoints = self._endpoints(request, container_id)
+        wanted = resolve(
+            request.config,
+            request.host,
+            inherited=self._lender,
+            new_name=core.identity.id,
+            exists=core.files.is_directory,
+        )
+        container = Container(
+            id=container_id,
+            name=name,
+            created=core.clock.now(),
+            image=image.id,
+            config=request.config,
+            host=request.host,
+            mounts=settled(wanted, {m.name: "" for m in wanted}),
+        )
+        requested(container)  # raises for ports that no host could publish
+        # The name is taken from here on: everything after may fail and then gives it back.
+        core.state.place(container)
+        made: list[Volume] = []
+        try:
+            container = msgspec.structs.replace(container, mounts=await self._make_volumes(wanted, made))
+            await core.state.commit(container, *endpoints)
+        except BaseException:
+            core.state.displace(container)
+            for volume in made:
+                await self._volumes.remove(volume.name, force=True)
+            raise
+        core.events.container(container, "create")
+        return container, warnings
+
+    def _settled(self, request: ContainerRequest, container_id: str) -> ContainerRequest:
+        """With everything spelled out that inspect shows although nobody asked for it."""
+        config, host = request.config, self._core.runtime.settle(request.host)
+        if not config.hostname:
+            shared = "host" in (host.network_mode, host.uts_mode)
+            hostname = self._core.files.hostname() if shared else container_id[:12]
+            config = msgspec.structs.replace(config, hostname=hostname)
+        return msgspec.structs.replace(request, config=config, host=host)
+
+    def _lender(self, reference: str) -> Container:
+        """The container of a ``--volumes-from``; the CLI takes a NotFound to be about the image."""
+        try:
+            return self._core.state.container(reference)
+        except NotFound as fault:
+            raise InvalidParameter(fault.message) from None
+
+    def _endpoints(self, request: ContainerRequest, container_id: str) -> list[Endpoint]:
+        """The attachments that the container is created with.
+
+        A network or a peer container that does not exist yet is looked for again at start, as in Docker.
+        """
+        mode, result = request.host.network_mode, []
+        if mode.startswith("container:"):
+            if set(request.endpoints) - {mode}:
+                raise InvalidParameter(
+                    "conflicting options: cannot attach both user-defined and non-user-defined network-modes"
+                )
+            return []
+        for name in dict.fromkeys((mode, *request.endpoints)):
+            settings = request.endpoints.get(name)
+            try:
+                network = self._core.state.network(name)
+            except NotFound:
+                if name == mode and settings is None:
+                    continue
+                raise InvalidParameter(f"network {name} not found") from None
+            if settings is None:
+                result.append(Endpoint(network_id=network.id, container_id=container_id))
+                continue
+            check_request(network, settings)
+            result.append(Endpoint(network_id=network.id, container_id=container_id, request=settings))
+        return result
+
+    async def _make_volumes(self, wanted: Sequence[Wanted], made: list[Volume]) -> tuple[MountPoint, ...]:
+        sources = {}
+        for mount in wanted:
+            if mount.type != "volume":
+                continue
+            known = mount.name in self._core.state.volumes
+            request = VolumeRequest(
+                name=mount.name, driver=mount.driver, options=mount.driver_options, labels=mount.labels
+            )
+            try:
+                volume = await self._volumes.create(request, anonymous=mount.anonymous)
+            except NotFound as fault:  # the driver; the CLI would take it to be about the image
+                raise InvalidParameter(fault.message) from None
+            if not known:
+                made.append(volume)
+            sources[mount.name] = volume.mountpoint
+        return settled(wanted, sources)
+
+
+def check_free(core: Core, name: str) -> None:
+    """Raises Conflict, as Docker words it, when a container has the name."""
+    other = core.state.container_named(name) if name else None
+    if other:
+        raise Conflict(
+            f'Conflict. The container name "/{name}" is already in use by container "{other.id}". '
+            "You have to remove (or rename) that container to be able to reuse that name."
+        )

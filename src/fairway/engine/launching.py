@@ -1,0 +1,125 @@
+"""What a start hands to the runtime: namespace, hostname, files, shared namespaces.
+
+A container that shares another's network (``container:``) also shares its hostname and its three files; a
+chain of them leads to the one that owns the sandbox.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from fairway.engine.core import Core
+from fairway.engine.files import hosts
+from fairway.engine.names import hosts_lines
+from fairway.model.container import Container
+from fairway.model.errors import Conflict, InvalidParameter
+from fairway.model.network import Sandbox
+from fairway.model.process import Launch
+
+
+class Launching:
+    """``write_resolv_conf`` writes that file for the networks that a container has now."""
+
+    def __init__(self, core: Core, write_resolv_conf: Callable[[Container], None]) -> None:
+        self._core = core
+        self._write_resolv_conf = write_resolv_conf
+
+    async def prepare(self, container: Container, sandbox: Sandbox | None, rootfs: str) -> Launch:
+        """Write the container's files, fill its new volumes, and put together what the runtime needs.
+
+        Raises Conflict when a container whose namespaces it shares does not run.
+        """
+        peer = self.peer(container)
+        files = await asyncio.to_thread(self._files, container, peer)
+        await asyncio.to_thread(self._populate, container, rootfs)
+        return Launch(
+            container=container,
+            rootfs=rootfs,
+            namespace=self._namespace(container, sandbox),
+            hostname=self._hostname(container, peer),
+            files=files,
+            joins=self._joins(container),
+        )
+
+    def peer(self, container: Container) -> Container | None:
+        """The container whose network this one shares."""
+        mode = container.host.network_mode
+        if not mode.startswith("container:"):
+            return None
+        peer = self._core.state.container(mode.removeprefix("container:"))
+        if peer.state.status == "restarting":
+            raise Conflict(f"Container {peer.id} is restarting, wait until the container is running")
+        if not peer.state.running:
+            raise Conflict(f"cannot join network namespace of a non running container: {peer.id}")
+        return peer
+
+    def _namespace(self, container: Container, sandbox: Sandbox | None) -> str:
+        """Path of the namespace that the container runs in; empty only if that is meant to be the host's."""
+        owner = container
+        while peer := self.peer(owner):
+            owner = peer
+        if owner.host.network_mode == "host":
+            return ""
+        if owner is not container:
+            sandbox = self._core.state.sandboxes.get(owner.sandbox)
+        if sandbox is None:
+            raise Conflict(f"cannot join network namespace of a non running container: {owner.id}")
+        return sandbox.key
+
+    def _hostname(self, container: Container, peer: Container | None) -> str:
+        if peer:
+            return self._hostname(peer, self.peer(peer))
+        if container.config.hostname:
+            return container.config.hostname
+        shared = container.host.network_mode == "host" or container.host.uts_mode == "host"
+        return self._core.files.hostname() if shared else container.id[:12]
+
+    def _joins(self, container: Container) -> dict[str, int]:
+        joins = {}
+        for kind, mode in (("pid", container.host.pid_mode), ("ipc", container.host.ipc_mode)):
+            if mode.startswith("container:"):
+                peer = self._core.state.container(mode.removeprefix("container:"))
+                if not peer.state.running:
+                    raise Conflict(
+                        f"cannot join {kind.upper()} namespace of a non running container: {peer.id}"
+                    )
+                joins[kind] = peer.state.pid
+        return joins
+
+    def _files(self, container: Container, peer: Container | None) -> dict[str, str]:
+        """Write hosts, hostname and resolv.conf, or share the peer's; path inside → path on the host."""
+        core, owner = self._core, peer or container
+        if not peer:
+            hostname = self._hostname(container, None)
+            own = hosts_lines(core.state, container, hostname)
+            extra = [self._host_gateway(container, entry) for entry in container.host.extra_hosts]
+            host_mode = container.host.network_mode == "host"
+            text = core.files.hosts() if host_mode and not extra else hosts(extra, own)
+            core.files.write(container.id, "hosts", text)
+            core.files.write(container.id, "hostname", hostname + "\n")
+            self._write_resolv_conf(container)
+        while owner.host.network_mode.startswith("container:"):
+            owner = core.state.container(owner.host.network_mode.removeprefix("container:"))
+        return {
+            f"/etc/{name}": core.files.path(owner.id, name) for name in ("hosts", "hostname", "resolv.conf")
+        }
+
+    def _host_gateway(self, container: Container, entry: str) -> str:
+        """``name:host-gateway`` means the host as seen from the container's first network."""
+        name, _, address = entry.partition(":")
+        if address != "host-gateway":
+            return entry
+        for _, endpoint in self._core.state.attachments(container.id):
+            if endpoint.gateways:
+                return f"{name}:{endpoint.gateways[0]}"
+        bridge = self._core.state.network_named("bridge")
+        gateway = next((p.gateway for p in bridge.pools if p.gateway), None) if bridge else None
+        if gateway is None:
+            raise InvalidParameter("unable to derive the IP value for host-gateway")
+        return f"{name}:{gateway}"
+
+    def _populate(self, container: Container, rootfs: str) -> None:
+        for mount in container.mounts:
+            if mount.type == "volume" and mount.copy_up:
+                self._core.files.populate(mount.source, rootfs, mount.destination)
+            if mount.type == "bind" and self._core.files.is_directory(mount.source) is None:
+                self._core.files.make_directory(mount.source)

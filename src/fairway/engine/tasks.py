@@ -1,0 +1,43 @@
+"""Work in the background that belongs to containers: its failures are reported, it ends with the daemon."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from fairway.model.errors import Fault
+
+
+class Tasks:
+    """Tasks by container; a failure is logged with the container it concerns."""
+
+    def __init__(self, log: structlog.stdlib.BoundLogger) -> None:
+        self._log = log
+        self._tasks: dict[asyncio.Task[None], str] = {}
+
+    def spawn(self, container_id: str, work: Callable[[], Awaitable[None]]) -> None:
+        async def guarded() -> None:
+            try:
+                await work()
+            except Fault as e:
+                self._log.warning("while looking after a container", container=container_id, error=e.message)
+
+        task = asyncio.get_running_loop().create_task(guarded(), name=f"container {container_id[:12]}")
+        self._tasks[task] = container_id
+
+        def finished(ended: asyncio.Task[None]) -> None:
+            del self._tasks[ended]
+            if not ended.cancelled() and ended.exception():
+                self._log.error("unexpected", container=container_id, exc_info=ended.exception())
+
+        task.add_done_callback(finished)
+
+    def owners(self) -> set[str]:
+        """Ids of the containers that are being looked after."""
+        return set(self._tasks.values())
+
+    async def close(self) -> None:
+        tasks = tuple(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
