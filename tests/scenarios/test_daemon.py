@@ -338,3 +338,22 @@ def test_a_missing_program(tmp_path: Path, missing: str) -> None:
         assert host.mounts() == []
     finally:
         host.close()
+
+
+def test_reloading(host: Host) -> None:
+    """SIGHUP takes over what can change; a configuration that is wrong changes nothing."""
+    configuration = host.directory / "daemon.json"
+    before = configuration.read_text()
+    assert host._daemon
+    try:
+        configuration.write_text('{"labels": ["rack=7"], "debug": true}')
+        host._daemon.send_signal(signal.SIGHUP)
+        eventually(lambda: "[rack=7] true" in host.ok("docker info -f '{{.Labels}} {{.Debug}}'"))
+        configuration.write_text('{"labels": [')
+        host._daemon.send_signal(signal.SIGHUP)
+        eventually(lambda: "configuration not reloaded" in host.log())
+        assert "[rack=7] true" in host.ok("docker info -f '{{.Labels}} {{.Debug}}'")
+    finally:
+        configuration.write_text(before)
+        host._daemon.send_signal(signal.SIGHUP)
+    eventually(lambda: "[] false" in host.ok("docker info -f '{{.Labels}} {{.Debug}}'"))

@@ -179,6 +179,8 @@ class Events(Protocol):
 class System(Protocol):
     def info(self) -> SystemFacts: ...
 
+    def reload(self, labels: tuple[str, ...], debug: bool) -> None: ...
+
 
 class Backend(Protocol):
     """The engine, as the API sees it."""

@@ -41,10 +41,11 @@ async def run(config: Config, words: Sequence[str], assemble: Assemble) -> None:
     try:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopping.set)
-        loop.add_signal_handler(signal.SIGHUP, reload, words)
+        loop.add_signal_handler(signal.SIGHUP, _log.info, "not started yet: nothing to reload")
         for note in config.notes:
             _log.info("option without effect", option=note)
         async with assemble(config) as engine, serving(engine, opened, config):
+            loop.add_signal_handler(signal.SIGHUP, reload, words, engine)
             notify("READY=1", os.environ)
             _log.info(
                 "Daemon has completed initialization", version=__version__, hosts=" ".join(config.hosts)
@@ -77,8 +78,8 @@ async def serving(engine: Backend, opened: Sequence[Listener], config: Config) -
         await runner.cleanup()
 
 
-def reload(words: Sequence[str]) -> None:
-    """Take over the log level of the changed configuration; all else needs a restart."""
+def reload(words: Sequence[str], engine: Backend) -> None:
+    """Take over log level and labels of the changed configuration; all else needs a restart."""
     notify("RELOADING=1", os.environ)
     try:
         config = read(words)
@@ -86,5 +87,6 @@ def reload(words: Sequence[str]) -> None:
         _log.error("configuration not reloaded", error=fault.message)
     else:
         logging.set_up("debug" if config.debug else config.log_level)
+        engine.system.reload(config.labels, config.debug)
         _log.info("configuration reloaded", log_level=config.log_level, debug=config.debug)
     notify("READY=1", os.environ)

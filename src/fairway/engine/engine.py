@@ -24,7 +24,7 @@ class Engine:
 
     def __init__(self, core: Core, facts: Callable[[], SystemFacts]) -> None:
         self._core = core
-        self.system = System(facts)
+        self.system = System(facts, core.events)
         attachments, waiters = Attachments(core), Waiters()
         self._naming = Naming(core)
         self.events: Events = core.events

@@ -411,6 +411,9 @@ class FakeEvents:
 
 
 class FakeSystem:
+    def reload(self, labels: tuple[str, ...], debug: bool) -> None:
+        raise AssertionError("no request reloads the daemon")
+
     def info(self) -> SystemFacts:
         return SystemFacts(
             id="id",
