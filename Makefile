@@ -15,19 +15,25 @@ help:
 install:
 	@scripts/install.sh run
 
-install-dev:
-	@scripts/install.sh dev
+# What the machine lacks is said before anything runs.
+REQUIREMENTS := .venv/bin/python -m fairway.daemon.requirements
 
-demo: install
+demo:
 	@scripts/root.sh demo
+	@scripts/install.sh run
+	@$(REQUIREMENTS)
 	@.venv/bin/python scripts/demo.py
 
-run: install
+run:
 	@scripts/root.sh run
+	@scripts/install.sh run
+	@$(REQUIREMENTS)
 	@.venv/bin/fairwayd
 
-test: install-dev
+test:
 	@scripts/root.sh test
+	@scripts/install.sh dev
+	@$(REQUIREMENTS)
 	$(PYTEST) tests/unit
 	$(PYTEST) tests/contract tests/netns
 	$(PYTEST) tests/scenarios tests/suites
@@ -48,8 +54,10 @@ format:
 	.venv/bin/ruff format src tests scripts bench
 	.venv/bin/ruff check --fix src tests scripts bench
 
-bench: install-dev
+bench:
 	@scripts/root.sh bench
+	@scripts/install.sh dev
+	@$(REQUIREMENTS)
 	.venv/bin/python bench/bench.py
 
 clean:

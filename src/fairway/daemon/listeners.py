@@ -65,7 +65,7 @@ def _unix(path: Path, group: str | None) -> Listener:
     mask = os.umask(0o177)
     try:
         listening.bind(str(path))
-        os.chown(path, 0, group_id(group))
+        os.chown(path, -1, group_id(group))
         path.chmod(0o660)
         listening.listen(_BACKLOG)
     except OSError as error:

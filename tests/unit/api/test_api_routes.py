@@ -346,7 +346,7 @@ async def test_changes_export_top(http: aiohttp.ClientSession) -> None:
     assert changed == [{"Path": "/etc", "Kind": 0}, {"Path": "/etc/new", "Kind": 1}]
     async with http.get("/containers/web/export") as response:
         assert await response.read() == b"tarball"
-    shown = await get(http, "/containers/web/top", ps_args="-o pid,comm")
+    shown = await get(http, "/containers/web/top", ps_args="-eo pid,comm")
     assert (shown["Titles"], shown["Processes"][0][0]) == (["PID", "COMMAND"], "1")
     await get(http, "/containers/web/top", 400, ps_args="-o pid=x")
     await get(http, "/containers/web/top", 500, ps_args="-o comm")

@@ -19,9 +19,11 @@ from fairway.daemon.notify import notify
 from fairway.model.errors import Conflict, InvalidParameter
 from unit.api.fake_engine import FakeEngine
 
+OWN_GROUP = str(os.getgid())
+
 
 def unix(path: Path) -> Config:
-    return Config(hosts=(f"unix://{path}",), group="")
+    return Config(hosts=(f"unix://{path}",), group=OWN_GROUP)
 
 
 def test_a_unix_socket_and_its_end(tmp_path: Path) -> None:
@@ -54,7 +56,7 @@ def test_another_kind_of_file_is_left_alone(tmp_path: Path) -> None:
 def test_what_was_opened_is_closed_when_another_fails(tmp_path: Path) -> None:
     path = tmp_path / "a.sock"
     with pytest.raises(InvalidParameter):
-        listeners.open_all(Config(hosts=(f"unix://{path}", "fd://"), group=""), {})
+        listeners.open_all(Config(hosts=(f"unix://{path}", "fd://"), group=OWN_GROUP), {})
     assert not path.exists()
 
 
