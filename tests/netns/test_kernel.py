@@ -248,6 +248,25 @@ async def test_install_keeps_the_administrators_rules(host: NetnsHost, kernel: L
     assert "drop" in host.run("nft list chain inet fairway user_forward").stdout
 
 
+@pytest.mark.parametrize("harm", ["flush table inet fairway", "flush chain inet fairway version"])
+async def test_rules_that_are_not_ours_any_more_are_written_anew(
+    host: NetnsHost, kernel: LinuxKernel, harm: str
+) -> None:
+    """After ``nft flush table``, or when an earlier version wrote it; elements and user chains stay."""
+    await kernel.apply(network(1))
+    before = host.run("nft list table inet fairway").stdout
+    assert host.run(f"nft {harm}").returncode == 0
+    host.run("nft flush chain inet fairway user_forward; nft add rule inet fairway user_forward counter drop")
+    if "version" in harm:
+        host.run("nft add rule inet fairway forward drop")
+    await kernel.install()
+    after = host.run("nft list table inet fairway").stdout
+    assert "drop" in host.run("nft list chain inet fairway user_forward").stdout
+    host.run("nft flush chain inet fairway user_forward")
+    assert after != before
+    assert host.run("nft list table inet fairway").stdout == before
+
+
 async def test_maps_verdicts_and_conflicts(host: NetnsHost) -> None:
     ruleset = """table inet fairway {
         chain deny { drop; }

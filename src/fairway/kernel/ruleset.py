@@ -4,10 +4,13 @@ Changes are first asked for strictly (``create``, ``delete``): if the kernel agr
 and undoing is exact. Only if it refuses, the table is read and what holds already is left out; a table that
 somebody flushed is installed again. So the common case costs one transaction, and the rare one heals.
 
-The base ruleset is text from ``firewall/``; chains that an administrator filled are part of the table, so it
-is never flushed or replaced while it exists, only removed by ``uninstall``.
+The base ruleset is text from ``firewall/``. A rule in a chain of its own carries the text's digest: where it
+is missing or another, because somebody flushed the table or an earlier version wrote it, the chains that the
+text declares are written anew in one transaction. Chains for the administrator (``user…``), other chains,
+and all elements stay as they are; the table itself is only removed by ``uninstall``.
 """
 
+import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -18,6 +21,9 @@ from fairway.plan import Element, Step
 
 TABLE = "inet fairway"
 _FAMILY, _NAME = TABLE.split()
+_CHAIN = re.compile(r"^\s*chain\s+(\w+)\s*\{", re.MULTILINE)
+_MARK = "version"
+"""The chain that holds the digest; nothing leads to it."""
 _DECLARATION = re.compile(r"^\s*(?:set|map)\s+(\w+)\s*\{", re.MULTILINE)
 _SYNTAX = frozenset('"\\{};#\n')
 """What could end an element in the command and begin something else."""
@@ -28,18 +34,37 @@ class Ruleset:
 
     def __init__(self, text: str) -> None:
         """``text`` defines the table with its chains and sets, in nft's syntax."""
-        self._text = text
+        self._digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+        mark = f'chain {_MARK} {{ return comment "{self._digest}"; }}'
+        self._text = f"{text}\ntable {TABLE} {{\n{mark}\n}}"
         self._declared = frozenset(_DECLARATION.findall(text))
         self._context: Nft | None = None
         self._names: dict[str, tuple[bool, ...]] = {}
 
     def install(self) -> bool:
-        """Make the table if it is missing; whether it was. Raises System."""
-        if self.installed():
+        """Make the table, or write its chains anew; whether that was needed. Raises System."""
+        there = self._chains()
+        if self._digest in there.get(_MARK, ()):
             return False
         self._names.clear()
-        self._command(self._text, "cannot install the nftables ruleset")
+        own = {*_CHAIN.findall(self._text), _MARK} & there.keys()
+        flushed = "".join(
+            f"flush chain {TABLE} {name}\n" for name in sorted(own) if not name.startswith("user")
+        )
+        self._command(flushed + self._text, "cannot install the nftables ruleset")
         return True
+
+    def _chains(self) -> dict[str, list[str]]:
+        """Names of the table's chains, each with its rules' comments; empty without the table."""
+        if not self.installed():
+            return {}
+        found: dict[str, list[str]] = {}
+        for entry in self._query(f"list table {TABLE}", terse=True):
+            if "chain" in entry:
+                found.setdefault(entry["chain"]["name"], [])
+            if "rule" in entry:
+                found.setdefault(entry["rule"]["chain"], []).append(entry["rule"].get("comment", ""))
+        return found
 
     def uninstall(self) -> bool:
         """Remove the table if it is there; whether it was. Raises System."""
