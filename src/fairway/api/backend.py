@@ -172,8 +172,8 @@ class Images(Protocol):
 
 
 class Events(Protocol):
-    def subscribe(self, since: int, until: int) -> AsyncIterator[Event]:
-        """Past events from ``since`` (ns, 0: none), then live ones, ending at ``until`` (ns, 0: never)."""
+    def subscribe(self, since: int | None, until: int | None) -> AsyncIterator[Event]:
+        """Past events from ``since`` (ns, None: none), then live ones, to ``until`` (ns, None: for ever)."""
 
 
 class System(Protocol):

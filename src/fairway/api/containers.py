@@ -2,6 +2,8 @@
 
 import re
 import time
+from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, cast
 
 from aiohttp import web
@@ -23,12 +25,19 @@ async def list_(call: Call) -> web.Response:
     wanted = call.filters(listing.ACCEPTED)
     limit = max(call.integer("limit") or 0, 0)
     chosen = listing.select(call.engine, wanted, everything=call.flag("all"), limit=limit)
-    size = call.flag("size")
-    return json_reply([await summary(call, container, size=size) for container in chosen])
+    return json_reply(await summaries(call, chosen, size=call.flag("size")))
 
 
-async def summary(call: Call, container: Container, *, size: bool) -> dict[str, Any]:
-    """One container as lists show it."""
+async def summaries(call: Call, chosen: Iterable[Container], *, size: bool) -> list[dict[str, Any]]:
+    """Containers as lists show them, without those that are removed while others are being measured."""
+    shown = []
+    for container in chosen:
+        with suppress(NotFound):
+            shown.append(await _summary(call, container, size=size))
+    return shown
+
+
+async def _summary(call: Call, container: Container, *, size: bool) -> dict[str, Any]:
     containers = call.engine.containers
     return shapes.container_summary(
         container,

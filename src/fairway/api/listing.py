@@ -11,6 +11,7 @@ from fairway.api.backend import Backend
 from fairway.api.filters import Filters
 from fairway.model.container import Container
 from fairway.model.errors import InvalidParameter, NotFound
+from fairway.model.number import decimal
 
 ACCEPTED = frozenset(
     "ancestor before expose exited health id is-task label name network publish since status volume".split()
@@ -111,8 +112,9 @@ def _ports(values: Sequence[str]) -> frozenset[str]:
     ports: set[str] = set()
     for value in values:
         numbers, _, protocol = value.partition("/")
-        first, _, last = numbers.partition("-")
-        if not (first.isdecimal() and (last or first).isdecimal() and int(last or first) < 65536):
+        low, _, high = numbers.partition("-")
+        first, last = decimal(low, 65535), decimal(high or low, 65535)
+        if first is None or last is None:
             raise InvalidParameter(f"invalid filter '{value}': not a port or a range of ports")
-        ports |= {f"{port}/{protocol or 'tcp'}" for port in range(int(first), int(last or first) + 1)}
+        ports |= {f"{port}/{protocol or 'tcp'}" for port in range(first, last + 1)}
     return frozenset(ports)

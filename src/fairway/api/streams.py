@@ -12,6 +12,7 @@ from fairway.api.replies import byte_stream, open_stream
 from fairway.api.routing import Call, Route
 from fairway.model.container import Container
 from fairway.model.errors import InvalidParameter
+from fairway.model.number import decimal
 from fairway.model.process import LogLine, StreamName, Streams
 
 
@@ -125,7 +126,8 @@ async def logs(call: Call) -> web.StreamResponse:
 
 def _tail(text: str) -> int:
     """Number of lines; all (-1) for ``all`` and for what is no number, as in Docker."""
-    return int(text) if text.isdecimal() else -1
+    number = decimal(text)
+    return -1 if number is None else number
 
 
 async def _rendered(lines: AsyncIterator[LogLine], tty: bool, timestamps: bool) -> AsyncIterator[bytes]:

@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from fairway.api import filters, shapes, times
-from fairway.api.containers import summary
+from fairway.api.containers import summaries
 from fairway.api.replies import json_line, json_reply, open_stream, text_reply
 from fairway.api.routing import Call, Route
 from fairway.model.errors import InvalidParameter, Unavailable
@@ -71,7 +71,7 @@ async def disk_usage(call: Call) -> web.Response:
             )
             for each in images
         ],
-        "Containers": [await summary(call, each, size=True) for each in containers],
+        "Containers": await summaries(call, containers, size=True),
         "Volumes": [
             shapes.volume(each, (await engine.volumes.size(each.name), len(engine.volumes.users(each.name))))
             for each in (engine.volumes.all() if "volume" in asked else ())
@@ -106,8 +106,8 @@ async def events(call: Call) -> web.StreamResponse:
     """One JSON object per line, from ``since`` on, until ``until`` or the client goes away."""
     wanted = call.filters(_EVENT_FILTERS)
     now = time.time_ns()
-    since, until = times.parse(call.text("since"), now), times.parse(call.text("until"), now)
-    if until and since > until:
+    since, until = _moment(call, "since", now), _moment(call, "until", now)
+    if until is not None and (since or 0) > until:
         raise InvalidParameter(
             f"`since` time ({call.text('since')}) cannot be after `until` time ({call.text('until')})"
         )
@@ -118,6 +118,12 @@ async def events(call: Call) -> web.StreamResponse:
             await response.write(json_line(shapes.event(happened)))
     await response.write_eof()
     return response
+
+
+def _moment(call: Call, key: str, now: int) -> int | None:
+    """A moment the client names; None if it names none. ``since=0`` names one: all that is remembered."""
+    text = call.text(key)
+    return times.parse(text, now) if text else None
 
 
 def admits(wanted: filters.Filters, happened: Event) -> bool:

@@ -160,10 +160,13 @@ def usage() -> str:
         "",
         "Options:",
     ]
+    rows = []
     for flag in sorted((each for each in FLAGS if each.standing != "refused"), key=lambda each: each.name):
         short = f"-{flag.short}, " if flag.short else "    "
         kind = "" if flag.kind == "bool" else f" {flag.kind}"
-        lines.append(f"  {short}--{flag.name}{kind}".ljust(38) + flag.help)
+        rows.append((f"  {short}--{flag.name}{kind}", flag.help))
+    column = max(len(left) for left, _ in rows) + 3
+    lines += [left.ljust(column) + text for left, text in rows]
     return "\n".join(lines) + "\n"
 
 

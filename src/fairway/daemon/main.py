@@ -42,9 +42,8 @@ def _run(config: Config, words: Sequence[str]) -> int:
         with pidfile.held(Path(config.pidfile)):
             uvloop.run(server.run(config, words, assembled))
     except Fault as fault:
-        sys.stderr.write(
-            f"failed to start daemon: {fault.message.removeprefix('failed to start daemon: ')}\n"
-        )
+        told = fault.message.startswith("failed to start daemon")
+        sys.stderr.write(f"{'' if told else 'failed to start daemon: '}{fault.message}\n")
         return 1
     return 0
 

@@ -10,6 +10,7 @@ from fairway.model.container import Config, HostConfig
 from fairway.model.errors import InvalidParameter, NotFound, Unsupported
 from fairway.model.image import Image
 from fairway.model.network import EndpointRequest
+from fairway.model.number import decimal
 from fairway.model.request import ContainerRequest
 
 _NAME = re.compile(r"/?[a-zA-Z0-9][a-zA-Z0-9_.-]+")
@@ -71,6 +72,7 @@ def normalise(request: ContainerRequest) -> ContainerRequest:
 
 def check(request: ContainerRequest) -> list[str]:
     """Raises InvalidParameter (or Unsupported) for what no container can have; returns warnings."""
+    _check_texts(request.config, request.host)
     _check_config(request.config)
     _check_network_mode(request)
     _check_host(request.host)
@@ -78,6 +80,20 @@ def check(request: ContainerRequest) -> list[str]:
     if request.host.network_mode == "host" and request.host.port_bindings:
         warnings.append("Published ports are discarded when using host network mode")
     return warnings
+
+
+def _check_texts(config: Config, host: HostConfig) -> None:
+    """What ends up as the argument of a system call, where a null byte would end it."""
+    for what, texts in (
+        ("command", (*(config.entrypoint or ()), *(config.cmd or ()))),
+        ("working directory", (config.working_dir,)),
+        ("volume", (*config.volumes, *host.binds)),
+        ("mount", (text for mount in host.mounts for text in (mount.source, mount.target))),
+        ("tmpfs", (text for pair in host.tmpfs.items() for text in pair)),
+        ("sysctl", (text for pair in host.sysctls.items() for text in pair)),
+    ):
+        if any("\0" in text for text in texts):
+            raise InvalidParameter(f"invalid {what}: it contains a null byte")
 
 
 def _check_config(config: Config) -> None:
@@ -99,7 +115,7 @@ def _check_config(config: Config) -> None:
         )
     for port in config.exposed_ports:
         number, _, protocol = port.partition("/")
-        if not number.isdigit() or not 0 < int(number) < 65536 or protocol not in ("", "tcp", "udp", "sctp"):
+        if not decimal(number, 65535) or protocol not in ("", "tcp", "udp", "sctp"):
             raise InvalidParameter(f"invalid exposed port: {port}")
     health = config.healthcheck
     if health:

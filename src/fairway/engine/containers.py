@@ -369,8 +369,8 @@ class Containers:
         for container in self.all():
             if container.state.running or not which.admits(container.config.labels, container.created):
                 continue
-            size = await self.writable_size(container.id)
             try:
+                size = await self.writable_size(container.id)
                 await self.remove(container.id, volumes=False, force=False, link=False)
             except (Conflict, NotFound):  # started, or removed by someone else, meanwhile
                 continue

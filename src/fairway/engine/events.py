@@ -42,19 +42,21 @@ class Events:
             attributes["container"] = container_id
         self.emit("network", action, network.id, attributes)
 
-    async def subscribe(self, since: int, until: int) -> AsyncIterator[Event]:
-        """Events from ``since`` (0: from now) to ``until`` (0: for ever), both nanoseconds.
+    async def subscribe(self, since: int | None, until: int | None) -> AsyncIterator[Event]:
+        """Events from ``since`` (None: from now) to ``until`` (None: for ever), both nanoseconds.
 
         Ends at ``until``, and for a subscriber that lags too far behind.
         """
         queue: asyncio.Queue[Event | None] = asyncio.Queue()
-        past = [e for e in self._past if since and since <= e.time and (not until or e.time <= until)]
+        past: list[Event] = []
+        if since is not None:
+            past = [e for e in self._past if since <= e.time and (until is None or e.time <= until)]
         self._subscribers.add(queue)
         try:
             for event in past:
                 yield event
             while True:
-                left = (until - self._clock.now()) / 1e9 if until else None
+                left = None if until is None else (until - self._clock.now()) / 1e9
                 if left is not None and left <= 0:
                     return
                 try:

@@ -10,6 +10,7 @@ from fairway.model.address import Address, parse_address
 from fairway.model.container import Container, PortBinding
 from fairway.model.errors import Conflict, InvalidParameter, Unsupported
 from fairway.model.network import ANY_ADDRESS, PortMapping
+from fairway.model.number import decimal
 
 _EPHEMERAL = "net/ipv4/ip_local_port_range"
 
@@ -118,18 +119,20 @@ def requested(container: Container, default: Address = ANY_ADDRESS) -> list[tupl
 def _container_port(text: str) -> tuple[int, str]:
     number, _, protocol = text.partition("/")
     protocol = protocol or "tcp"
-    if protocol not in ("tcp", "udp", "sctp") or not number.isdigit() or not 0 < int(number) < 65536:
+    port = decimal(number, 65535)
+    if protocol not in ("tcp", "udp", "sctp") or not port:
         raise InvalidParameter(f"invalid port specification: {text!r}: use 1-65535, then /tcp, /udp or /sctp")
-    return int(number), protocol
+    return port, protocol
 
 
 def _host_ports(text: str) -> tuple[int, int]:
     if text in ("", "0"):
         return 0, 0
     low, dash, high = text.partition("-")
-    if not low.isdigit() or (dash and not high.isdigit()):
+    first = decimal(low)
+    last = decimal(high) if dash else first
+    if first is None or last is None:
         raise InvalidParameter(f"invalid port specification: {text!r}: use a port or a range of ports")
-    first, last = int(low), int(high or low)
     if not 0 < first <= last < 65536:
         raise InvalidParameter(f"invalid port specification: {text!r}: ports are 1 to 65535")
     return first, last

@@ -58,6 +58,8 @@ def parse_mac(text: str, field: str) -> Mac:
         octets = b""
     if len(octets) != 6:
         raise InvalidParameter(f"invalid {field}: address {text}: invalid MAC address")
+    if octets[0] & 1:
+        raise InvalidParameter(f"invalid {field}: address {text}: a multicast address is no interface's own")
     return Mac(octets.hex(":"))
 
 

@@ -16,6 +16,7 @@ import msgspec
 
 from fairway.model.container import Container
 from fairway.model.errors import InvalidParameter, System
+from fairway.model.number import decimal
 from fairway.runtime import cgroups, command, faults, pidfd
 from fairway.runtime.child import Child
 from fairway.runtime.paths import Paths
@@ -107,9 +108,10 @@ def size(text: str) -> int:
     lowered = text.strip().lower()
     digits = lowered.rstrip("bkmgi")
     unit = lowered[len(digits) :].removesuffix("b").removesuffix("i")
-    if not digits.isdigit() or unit not in _UNITS:
+    number = decimal(digits)
+    if number is None or unit not in _UNITS:
         raise InvalidParameter(f"invalid value for max-size: invalid size: '{text}'")
-    return int(digits) * _UNITS[unit]
+    return number * _UNITS[unit]
 
 
 async def _read_report(pipe: int) -> Report:

@@ -16,6 +16,7 @@ import msgspec
 
 from fairway.model.container import Device
 from fairway.model.errors import InvalidParameter
+from fairway.model.number import decimal
 
 _OWN = frozenset({"pts", "shm", "fd", "mqueue", "console", "ptmx", ".lxc", ".lxd-mounts", ".udev"})
 
@@ -131,8 +132,6 @@ def _parse_rule(text: str) -> dict[str, Any]:
     match text.split():
         case [("a" | "b" | "c") as kind, numbers, access] if set(access) <= set("rwm"):
             major, _, minor = numbers.partition(":")
-            if all(part == "*" or part.isdigit() for part in (major, minor)):
-                return _rule(
-                    kind, None if major == "*" else int(major), None if minor == "*" else int(minor), access
-                )
+            if all(part == "*" or decimal(part) is not None for part in (major, minor)):
+                return _rule(kind, decimal(major), decimal(minor), access)
     raise InvalidParameter(f'invalid device cgroup rule format: "{text}"')

@@ -9,6 +9,7 @@ Files are written in place, never renamed over: a bind mount shows the inode it 
 import os
 import platform
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from fairway.model.errors import Fault, System
@@ -73,8 +74,9 @@ class HostFiles:
         seen: dict[tuple[int, int], int] = {}
         for directory, _, files in os.walk(self._volumes / name / "_data"):
             for file in files:
-                info = (Path(directory) / file).lstat()
-                seen[info.st_dev, info.st_ino] = info.st_size
+                with suppress(FileNotFoundError):  # a running container may delete what is being counted
+                    info = (Path(directory) / file).lstat()
+                    seen[info.st_dev, info.st_ino] = info.st_size
         return sum(seen.values())
 
     def populate(self, volume: str, rootfs: str, destination: str) -> None:

@@ -172,7 +172,9 @@ async def _entries(
         else:
             changed = asyncio.create_task(watch.wait())
             awaited: set[asyncio.Task[Any]] = {changed, end}
-            await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
-            changed.cancel()
+            try:
+                await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                changed.cancel()
     for line in parser.rest():
         yield line

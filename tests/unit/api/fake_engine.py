@@ -404,8 +404,10 @@ class FakeImages:
 class FakeEvents:
     def __init__(self) -> None:
         self.items: list[Event] = []
+        self.asked: tuple[int | None, int | None] | None = None
 
-    async def subscribe(self, since: int, until: int) -> AsyncIterator[Event]:
+    async def subscribe(self, since: int | None, until: int | None) -> AsyncIterator[Event]:
+        self.asked = since, until
         for each in self.items:
             yield each
 

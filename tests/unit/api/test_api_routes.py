@@ -284,6 +284,22 @@ async def test_container_list(http: aiohttp.ClientSession, engine: FakeEngine) -
         await get(http, "/containers/json", 400, filters=bad)
 
 
+async def test_a_container_that_goes_while_it_is_measured_is_not_listed(
+    http: aiohttp.ClientSession, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def gone(reference: str) -> int:
+        raise NotFound(f"No such container: {reference}")
+
+    monkeypatch.setattr(engine.containers, "writable_size", gone)
+    assert await get(http, "/containers/json", all="1", size="1") == []
+    assert (await get(http, "/system/df"))["Containers"] == []
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "9" * 5000 + "s"])
+async def test_numbers_without_end_are_no_times(http: aiohttp.ClientSession, number: str) -> None:
+    await get(http, "/containers/web/logs", 400, stdout="1", since=number)
+
+
 async def test_the_head_of_wait_precedes_its_end(http: aiohttp.ClientSession, engine: FakeEngine) -> None:
     async with http.post("/containers/web/wait", params={"condition": "next-exit"}) as response:
         assert response.status == 200
@@ -450,6 +466,9 @@ async def test_events(http: aiohttp.ClientSession, engine: FakeEngine) -> None:
             lines = (await response.text()).splitlines()
             assert [json.loads(line)["Action"] for line in lines] == actions, wanted
     await get(http, "/events", 400, since="9", until="5")
+    for asked, meant in (({}, (None, None)), ({"since": "0", "until": "1"}, (0, 10**9))):
+        async with http.get("/events", params=asked):
+            assert engine.events.asked == meant
     await get(http, "/events", 400, filters='{"x":["y"]}')
 
 

@@ -1,12 +1,14 @@
 """dockerd's rules for options, on the command line and in the file."""
 
 import json
+import os
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fairway.daemon import config, flags
+from fairway.daemon import config, flags, logging
 from fairway.daemon.main import main
 from fairway.ipam.subnets import DEFAULT_POOLS
 from fairway.model.errors import InvalidParameter
@@ -184,6 +186,23 @@ def test_the_program(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None
     assert main(["--validate"]) == 0
     assert capsys.readouterr().out == "configuration OK\n"
     assert main(["--help"]) == 0
-    assert "--default-address-pool list" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "--default-address-pool list" in shown
+    for line in shown.partition("Options:\n")[2].splitlines():
+        assert re.fullmatch(r" {2}(-\w, | {4})--[a-z0-9-]+( \w+)? {3,}\S.*", line), line
     assert main(["--nonsense"]) == 1
     assert capsys.readouterr().err == "unknown flag: --nonsense\n"
+
+
+def test_a_second_daemon_is_told_in_one_sentence(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(logging, "set_up", lambda level: None)  # it is for the whole process
+    pidfile, file = tmp_path / "pid", tmp_path / "daemon.json"
+    pidfile.write_text(str(os.getppid()))
+    file.write_text("{}")
+    assert main([f"--pidfile={pidfile}", f"--config-file={file}"]) == 1
+    assert capsys.readouterr().err == (
+        f"failed to start daemon, ensure fairwayd is not running or delete {pidfile}: "
+        f"process with PID {os.getppid()} is still running\n"
+    )

@@ -108,6 +108,17 @@ async def test_a_restart_tells_of_the_stop(world: World) -> None:
     assert actions == ["create", "start", "kill", "die", "stop", "start", "restart"]
 
 
+async def test_all_remembered_events_are_those_since_the_epoch(world: World) -> None:
+    await world.run("cc")
+
+    async def told(since: int | None) -> list[str]:
+        return [e.action async for e in world.engine.events.subscribe(since, world.clock.now())]
+
+    assert (await told(0))[-2:] == ["connect", "start"]
+    assert await told(None) == []
+    assert [e async for e in world.engine.events.subscribe(0, 0)] == []
+
+
 async def test_committing_a_container_that_just_ended(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     await world.run("cc")
 

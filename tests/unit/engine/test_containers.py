@@ -1,10 +1,11 @@
 """The verbs of containers, on fakes."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
-from fairway.model.container import Config, Container, HostConfig, RestartPolicy
+from fairway.model.container import Config, Container, HostConfig, PortBinding, RestartPolicy
 from fairway.model.errors import Conflict, Fault, InvalidParameter, NotFound, NotModified, System
 from fairway.model.network import EndpointRequest
 from fairway.model.process import Streams
@@ -383,3 +384,47 @@ async def test_devices_that_only_a_vendors_driver_gives_are_refused(world: World
         InvalidParameter, match=r'could not select device driver "" with capabilities: \[\[gpu\]\]'
     ):
         await create(world, "gg", device_requests=(wanted,))
+
+
+async def test_prune_goes_on_when_someone_else_removes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = await create(world, "first"), await create(world, "second")
+    measure = world.engine.containers.writable_size
+
+    async def slowly(reference: str) -> int:
+        size = await measure(reference)
+        if reference == second.id:
+            await world.engine.containers.remove(first.id, volumes=False, force=False, link=False)
+        return size
+
+    monkeypatch.setattr(world.engine.containers, "writable_size", slowly)
+    assert await world.engine.containers.prune(PruneFilter()) == ([second.id], 7)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"exposed_ports": {"²/tcp": {}}},
+        {"stop_signal": "²"},
+        {"working_dir": "/a\0b"},
+        {"cmd": ("a\0b",)},
+        {"mac_address": "01:00:00:00:00:01"},
+    ],
+)
+async def test_what_the_kernel_could_not_take_is_refused(world: World, asked: dict[str, Any]) -> None:
+    with pytest.raises(InvalidParameter):
+        await create(world, "cc", Config(image="busybox", **asked))
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"port_bindings": {"80/tcp": (PortBinding(host_port="²"),)}},
+        {"port_bindings": {"²": (PortBinding(),)}},
+        {"binds": ("/a\0b:/x",)},
+        {"tmpfs": {"/a\0b": ""}},
+        {"sysctls": {"net.\0": "1"}},
+    ],
+)
+async def test_what_the_host_could_not_take_is_refused(world: World, asked: dict[str, Any]) -> None:
+    with pytest.raises(InvalidParameter):
+        await create(world, "cc", **asked)

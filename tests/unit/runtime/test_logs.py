@@ -1,5 +1,6 @@
 """conmon's log format → entries; finding the tail."""
 
+import asyncio
 import io
 from pathlib import Path
 
@@ -97,3 +98,24 @@ async def test_selection(tmp_path: Path) -> None:
     assert await collect(path, until=SECOND + 10**9) == [b"zero\n", b"one\n"]
     assert await collect(path, tail=1) == [b"three\n"]
     assert await collect(tmp_path / "missing") == []
+
+
+async def test_a_follower_that_goes_away_leaves_no_task(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_text(ROWS[0] + "\n")
+    arrived = asyncio.Event()
+
+    async def follow() -> None:
+        selection = logs.Selection(stdout=True, stderr=True)
+        async for _ in logs.read(path, selection, asyncio.Event().wait):
+            arrived.set()
+
+    before = asyncio.all_tasks()
+    following = asyncio.create_task(follow())
+    await arrived.wait()
+    while len(asyncio.all_tasks() - before) < 3:  # the follower, the container's end, the next change
+        await asyncio.sleep(0)
+    following.cancel()
+    started = asyncio.all_tasks() - before
+    await asyncio.wait(started)
+    assert all(task.cancelled() for task in started)

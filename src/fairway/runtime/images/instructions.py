@@ -14,6 +14,7 @@ from signal import Signals
 from typing import Any
 
 from fairway.model.errors import InvalidParameter
+from fairway.model.number import decimal
 from fairway.runtime.images import words
 
 Document = dict[str, Any]
@@ -162,7 +163,7 @@ def _stopsignal(config: Document, text: str) -> None:
     value = _single(config, text, "STOPSIGNAL")
     names = {name.removeprefix("SIG") for name in Signals.__members__}
     realtime = re.fullmatch(r"RTM(IN|AX)([+-]\d+)?", value.upper().removeprefix("SIG"))
-    number = value.isdigit() and 0 < int(value) <= 64
+    number = decimal(value, 64)
     if not (number or realtime or value.upper().removeprefix("SIG") in names):
         raise InvalidParameter(f"Invalid signal: {value}")
     config["StopSignal"] = value
@@ -206,9 +207,10 @@ def _healthcheck(config: Document, text: str) -> None:
 
 
 def _retries(text: str) -> int:
-    if not text.isdigit():
+    number = decimal(text)
+    if number is None:
         raise InvalidParameter(f'strconv.ParseInt: parsing "{text}": invalid syntax')
-    return int(text)
+    return number
 
 
 def _duration(text: str, flag: str) -> int:

@@ -23,7 +23,7 @@ from typing import Any
 import msgspec
 
 from fairway.model.errors import InvalidParameter, NotFound, System
-from fairway.model.reference import Reference, is_digest
+from fairway.model.reference import DEFAULT_DOMAIN, Reference, is_digest
 from fairway.runtime.images.bundle import choose
 from fairway.runtime.images.workspace import in_thread
 
@@ -127,8 +127,8 @@ class Registry:
                 return await self._run(command, name)
         except TimeoutError:
             raise System(
-                f'Get "https://{self._reference.domain}/v2/": net/http: request canceled while waiting for '
-                "connection (Client.Timeout exceeded while awaiting headers)"
+                f'Get "https://{server(self._reference.domain)}/v2/": net/http: request canceled while '
+                "waiting for connection (Client.Timeout exceeded while awaiting headers)"
             ) from None
 
     async def _run(self, command: Sequence[str], name: str, *rest: str) -> bytes:
@@ -211,6 +211,11 @@ def _fatal(output: str) -> str:
         return msgspec.json.decode(quoted, type=str)
     except msgspec.DecodeError:
         return quoted.strip('"')
+
+
+def server(domain: str) -> str:
+    """The host that answers for a domain: the hub's registry has a name of its own."""
+    return "registry-1.docker.io" if domain == DEFAULT_DOMAIN else domain
 
 
 def auth_file(domain: str, auth: Mapping[str, str] | None) -> bytes:

@@ -73,11 +73,12 @@ def changes(upper: str, lower: Sequence[str]) -> list[tuple[str, int]]:
 def size(upper: str) -> int:
     """Bytes of the regular files in a tree that may be changing."""
     total = 0
-    for _, _, files, directory in os.fwalk(upper, onerror=_raise_unless_gone):
-        for name in files:
-            with suppress(FileNotFoundError):
-                status = os.stat(name, dir_fd=directory, follow_symlinks=False)
-                total += status.st_size if stat.S_ISREG(status.st_mode) else 0
+    with suppress(FileNotFoundError):  # ``fwalk`` tells ``onerror`` of what is below, but not of the top
+        for _, _, files, directory in os.fwalk(upper, onerror=_raise_unless_gone):
+            for name in files:
+                with suppress(FileNotFoundError):
+                    status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+                    total += status.st_size if stat.S_ISREG(status.st_mode) else 0
     return total
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from fairway.model.errors import InvalidParameter, NotFound, System
 from fairway.model.reference import parse
-from fairway.runtime.images.registry import auth_file, fault, insecure_registry
+from fairway.runtime.images.registry import auth_file, fault, insecure_registry, server
 
 
 def test_credentials_are_for_one_registry() -> None:
@@ -36,6 +36,11 @@ def test_credentials_are_for_one_registry() -> None:
 )
 def test_plain_http(domain: str, configured: tuple[str, ...], expected: bool) -> None:
     assert insecure_registry(domain, configured) is expected
+
+
+def test_the_host_behind_a_domain() -> None:
+    assert server(parse("busybox").domain) == "registry-1.docker.io"
+    assert server("reg:5000") == "reg:5000"
 
 
 @pytest.mark.parametrize(
