@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from fairway.engine.attachments import Attachments
+from fairway.engine.connecting import Connecting
 from fairway.engine.containers import Containers
 from fairway.engine.core import Core
 from fairway.engine.events import Events
@@ -28,11 +29,12 @@ class Engine:
         attachments, waiters = Attachments(core), Waiters()
         self._naming = Naming(core)
         self.events: Events = core.events
-        self.networks = Networks(core, attachments, self._naming)
+        connecting = Connecting(core, attachments, self._naming)
+        self.networks = Networks(core, connecting)
         self.volumes = Volumes(core)
         self.images = ImageVerbs(core)
         self.execs = Execs(core)
-        self._lifecycle = Lifecycle(core, attachments, self._naming, self.networks, waiters)
+        self._lifecycle = Lifecycle(core, attachments, self._naming, connecting, waiters)
         self.containers = Containers(core, self._lifecycle, self.volumes, waiters)
         self.snapshots = Snapshots(core, self._lifecycle)
         self._restore = Restore(core, self._lifecycle, attachments, self.containers)

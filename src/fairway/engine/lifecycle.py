@@ -16,11 +16,11 @@ from contextlib import asynccontextmanager
 import msgspec
 
 from fairway.engine.attachments import Attachments, check_request
+from fairway.engine.connecting import Connecting
 from fairway.engine.core import Core
 from fairway.engine.health import HealthMonitor
 from fairway.engine.launching import Launching
 from fairway.engine.naming import Naming
-from fairway.engine.networks import Networks
 from fairway.engine.ports import Ports
 from fairway.engine.state import Stored
 from fairway.engine.streams import PendingStreams
@@ -44,16 +44,16 @@ class Lifecycle:
     """Starts containers and sees to it when they end."""
 
     def __init__(
-        self, core: Core, attachments: Attachments, naming: Naming, networks: Networks, waiters: Waiters
+        self, core: Core, attachments: Attachments, naming: Naming, connecting: Connecting, waiters: Waiters
     ) -> None:
         self._core = core
         self._attachments = attachments
         self._naming = naming
-        self._networks = networks
+        self._connecting = connecting
         self._waiters = waiters
         self._pending: dict[str, list[PendingStreams]] = {}
         self._tasks = Tasks(core.log)
-        self._launching = Launching(core, networks.write_resolv_conf)
+        self._launching = Launching(core, connecting.write_resolv_conf)
         self._overlays: dict[str, Overlay] = {}
         self.health = HealthMonitor(core)
         self.ports = Ports(core)
@@ -123,9 +123,9 @@ class Lifecycle:
             await core.state.commit(container, begin=container)
             return container
         for network, _ in core.state.attachments(container.id):
-            await self._networks.settled(network)
+            await self._connecting.settled(network)
         if not core.state.endpoints_of(container.id):
-            await self._networks.settled(core.state.network(mode))
+            await self._connecting.settled(core.state.network(mode))
         # From here to the commit nothing is awaited but ports: no network can go before it is in use.
         self._ensure_endpoint(container, mode)
         sandbox = None

@@ -5,17 +5,15 @@ from collections.abc import Sequence
 import msgspec
 
 from fairway.drivers import find
-from fairway.engine.attachments import Attachments, check_request, families
+from fairway.engine.attachments import families
+from fairway.engine.connecting import Connecting, withdraw_wholly
 from fairway.engine.core import Core
-from fairway.engine.files import resolv_conf
-from fairway.engine.names import resolves
-from fairway.engine.naming import Naming
-from fairway.model.address import Cidr, host
+from fairway.model.address import Cidr
 from fairway.model.container import Container
-from fairway.model.errors import Conflict, Fault, Forbidden, InvalidParameter, NotFound
-from fairway.model.network import BridgeOptions, Endpoint, EndpointRequest, Network, Pool, Sandbox
+from fairway.model.errors import Conflict, Forbidden, InvalidParameter, NotFound
+from fairway.model.network import BridgeOptions, Endpoint, EndpointRequest, Network, Pool
 from fairway.model.request import NetworkRequest, PoolRequest, PruneFilter
-from fairway.plan import Plan, Resolver, difference, establish, withdraw
+from fairway.plan import Plan, establish, withdraw
 
 PREDEFINED = ("bridge", "host", "none")
 _DEFAULT_BRIDGE_OPTIONS = {
@@ -27,10 +25,9 @@ _DEFAULT_BRIDGE_OPTIONS = {
 
 
 class Networks:
-    def __init__(self, core: Core, attachments: Attachments, naming: Naming) -> None:
+    def __init__(self, core: Core, connecting: Connecting) -> None:
         self._core = core
-        self._attachments = attachments
-        self._naming = naming
+        self._connecting = connecting
 
     # Looking.
 
@@ -93,7 +90,7 @@ class Networks:
                 raise Forbidden(f"configuration network {network.name!r} is in use by {', '.join(users)}")
             stale = [e for _, e in self._core.state.members(network.id)]
             await self._core.state.commit(delete=[network, *stale])
-            await self._withdraw(withdraw(find(network.driver).network(network)), network)
+            await withdraw_wholly(self._core, withdraw(find(network.driver).network(network)), network)
             self._core.ipam.remove(network.id)
         self._core.events.network(network, "destroy")
 
@@ -129,7 +126,7 @@ class Networks:
                 plan = wanted
                 await state.commit(end=network)
             except BaseException:
-                await self._withdraw(plan.inverse(), network)
+                await withdraw_wholly(self._core, plan.inverse(), network)
                 stale = [e for _, e in state.members(network.id)]
                 self._core.ipam.remove(network.id)
                 await state.record(delete=[network, *stale], end=network)
@@ -237,164 +234,10 @@ class Networks:
     # Connecting and disconnecting.
 
     async def connect(self, network: str, container: str, request: EndpointRequest) -> None:
-        """Attach a container, running or not."""
-        target = self._core.state.container(container)
-        async with self._core.locks.hold(f"container/{target.id}"):
-            target = self._core.state.container(target.id)
-            chosen = self.find(network)
-            await self.settled(chosen)
-            self._check_connect(chosen, target, request)
-            endpoint = Endpoint(network_id=chosen.id, container_id=target.id, request=request)
-            if target.sandbox:
-                await self._join(chosen, target, endpoint)
-                self._core.events.network(chosen, "connect", target.id)
-            else:
-                await self._core.state.commit(endpoint)
+        await self._connecting.connect(network, container, request)
 
     async def disconnect(self, network: str, container: str, force: bool) -> None:
-        """Detach a container; ``force`` accepts one that is gone already."""
-        chosen = self.find(network)
-        try:
-            target = self._core.state.container(container)
-        except NotFound:
-            if force:
-                raise NotFound(f"endpoint {container} not found") from None
-            raise
-        async with self._core.locks.hold(f"container/{target.id}"):
-            target = self._core.state.container(target.id)
-            endpoint = self._core.state.endpoint(target.id, chosen.id)
-            if endpoint is None:
-                raise Forbidden(f"container {target.id} is not connected to network {chosen.name}")
-            if chosen.driver == "host":
-                raise Forbidden(
-                    "container cannot be disconnected from host network or connected to host network"
-                )
-            if endpoint.id:
-                await self._leave(chosen, target, endpoint)
-                self._core.events.network(chosen, "disconnect", target.id)
-            else:
-                await self._core.state.commit(delete=[endpoint])
-
-    def _check_connect(self, network: Network, container: Container, request: EndpointRequest) -> None:
-        mode = container.host.network_mode
-        if network.config_only:
-            raise Forbidden(f"cannot connect to configuration network {network.name}: it only holds settings")
-        if container.state.status in ("removing", "dead"):
-            raise Conflict(
-                f"Container {container.id} is marked for removal and cannot be connected or disconnected "
-                "to the network"
-            )
-        if mode.startswith("container:"):
-            raise Forbidden(
-                "container sharing network namespace with another container or host cannot be connected to "
-                "any other network"
-            )
-        if mode == "host" or network.driver == "host":
-            raise Forbidden("container cannot be disconnected from host network or connected to host network")
-        if network.driver == "null" or any(
-            n.driver == "null" for n, _ in self._core.state.attachments(container.id)
-        ):
-            raise Forbidden(
-                "container cannot be connected to multiple networks with one of the networks in "
-                "private (none) mode"
-            )
-        if self._core.state.endpoint(container.id, network.id):
-            raise Forbidden(f"endpoint with name {container.name} already exists in network {network.name}")
-        check_request(network, request)
-
-    async def settled(self, network: Network) -> None:
-        """Wait until a network that is being created is there; raises NotFound if that failed."""
-        async with self._core.locks.hold(f"network/{network.id}"):
-            self.find(network.id)
-
-    async def _join(self, network: Network, container: Container, endpoint: Endpoint) -> None:
-        core, sandbox = self._core, self._core.state.sandboxes[container.sandbox]
-        had_resolver, outward = self._resolves(container), self._attachments.outward(container, sandbox)
-        endpoint = self._attachments.reserve(network, container, endpoint)
-        plan = Plan()
-        try:
-            await core.state.commit(endpoint, begin=endpoint)
-            await self._naming.publish(container)
-            wanted = (
-                establish(self._attachments.facts(network, endpoint, sandbox))
-                + difference(self._attachments.outward(container, sandbox), outward)
-                + self._resolver(container, sandbox, had_resolver)
-            )
-            await core.kernel.apply(wanted)
-            plan = wanted
-            if not had_resolver and resolves(network):
-                self.write_resolv_conf(container)
-            hostname = container.config.hostname or container.id[:12]
-            own = "".join(f"{a.partition('/')[0]}\t{hostname}\n" for a in endpoint.addresses)
-            core.files.append(container.id, "hosts", own)
-            await core.state.commit(end=endpoint)
-        except BaseException:
-            await core.state.record(delete=[endpoint], end=endpoint)
-            await self._withdraw(plan.inverse(), network)
-            self._attachments.release(endpoint)
-            await self._naming.republish(container, [network])
-            if not had_resolver:
-                await self._naming.withdraw(sandbox.id)
-                self._rewrite_resolv_conf(container)
-            raise
-
-    async def _leave(self, network: Network, container: Container, endpoint: Endpoint) -> None:
-        core, sandbox = self._core, self._core.state.sandboxes[container.sandbox]
-        had_resolver, before = self._resolves(container), self._attachments.sandbox_facts(container, sandbox)
-        await core.state.commit(delete=[endpoint])
-        await self._withdraw(difference(self._attachments.sandbox_facts(container, sandbox), before), network)
-        self._attachments.release(endpoint)
-        self._forget_in_hosts(container, endpoint)
-        await self._naming.republish(container, [network])
-        if had_resolver and not self._resolves(container):
-            await self._naming.withdraw(sandbox.id)
-            self._rewrite_resolv_conf(container)
-
-    def _forget_in_hosts(self, container: Container, endpoint: Endpoint) -> None:
-        try:
-            self._core.files.drop(container.id, "hosts", frozenset(host(a) for a in endpoint.addresses))
-        except Fault as e:
-            self._core.log.warning("hosts stays as it was", container=container.name, error=e.message)
-
-    def _rewrite_resolv_conf(self, container: Container) -> None:
-        try:
-            self.write_resolv_conf(container)
-        except Fault as e:
-            self._core.log.warning("resolv.conf stays as it was", container=container.name, error=e.message)
-
-    async def _withdraw(self, plan: Plan, network: Network) -> None:
-        """Take every step that can be taken: what the state no longer has must not stop at a failure."""
-        faults: Sequence[Fault]
-        try:
-            faults = await self._core.kernel.withdraw(plan)
-        except Fault as e:
-            faults = [e]
-        for fault in faults:
-            self._core.log.warning(
-                "the kernel did not follow a network", network=network.name, error=fault.message
-            )
-
-    def _resolves(self, container: Container) -> bool:
-        return any(resolves(n) for n, e in self._core.state.attachments(container.id) if e.id)
-
-    def _resolver(self, container: Container, sandbox: Sandbox, had: bool) -> Plan:
-        if had or not self._resolves(container):
-            return Plan()
-        return establish([Resolver(sandbox.id, sandbox.key)])
-
-    def write_resolv_conf(self, container: Container) -> None:
-        """(Re)write the container's resolv.conf for the networks it has now."""
-        core = self._core
-        text = resolv_conf(
-            core.files.resolv_conf(),
-            embedded=self._resolves(container),
-            servers=container.host.dns or core.settings.dns,
-            search=container.host.dns_search or core.settings.dns_search,
-            options=container.host.dns_options or core.settings.dns_options,
-            ipv6=any(n.ipv6 for n, _ in core.state.attachments(container.id)),
-            loopback=container.host.network_mode == "host",
-        )
-        core.files.write(container.id, "resolv.conf", text)
+        await self._connecting.disconnect(network, container, force)
 
 
 def _as_given(requests: Sequence[PoolRequest]) -> tuple[Pool, ...]:
