@@ -1,6 +1,8 @@
 # Fairway. `make demo` shows it, `make test` proves it; both install what they need.
 PYTEST := .venv/bin/python -m pytest
 SHELL := /bin/bash
+# A docker command that scripts/install.sh unpacked is found last.
+export PATH := $(PATH):$(CURDIR)/.venv/bin
 
 .PHONY: help install demo run test unit check format bench clean
 

@@ -55,3 +55,18 @@ if [ ! -x .venv/bin/fairwayd ] || [ pyproject.toml -nt .venv/.installed-fairway 
   .venv/bin/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
   touch .venv/.installed-fairway
 fi
+
+# The tests also drive the stock docker command. Debian's is unpacked, not installed: no dockerd gets started.
+if [ "$kind" = dev ] && ! command -v docker >/dev/null && [ ! -x .venv/bin/docker ] && [ "$(id -u)" = 0 ]; then
+  say "Unpacking Debian's docker command into .venv"
+  here=$PWD
+  unpacked=$(mktemp -d)
+  trap 'rm -rf "$unpacked"' EXIT
+  cd "$unpacked"
+  fetch() { apt-get download -qq docker-cli 2>/dev/null || apt-get download -qq docker.io 2>/dev/null; }
+  if fetch || { apt-get update -qq && fetch; }; then
+    dpkg-deb -x ./*.deb . && cp usr/bin/docker "$here/.venv/bin/docker"
+  else
+    say "Neither docker-cli nor docker.io can be downloaded: tests that need the docker command are skipped"
+  fi
+fi

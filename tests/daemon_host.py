@@ -8,6 +8,7 @@ when it ends, and ``leftovers`` says what the daemon's containers left in it.
 
 import contextlib
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -39,6 +40,15 @@ ip addr add 192.168.56.1/24 dev peer
 ip addr add {outside_ip}/32 dev lo
 ip link set peer up
 """
+
+
+def docker_version() -> int:
+    """Major version of the docker command on this machine; 0 without one."""
+    if not shutil.which("docker"):
+        return 0
+    shown = subprocess.run(["docker", "--version"], capture_output=True, text=True, check=False).stdout
+    found = re.search(r"version (\d+)\.", shown)
+    return int(found[1]) if found else 0
 
 
 class Host:

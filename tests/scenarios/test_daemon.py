@@ -220,6 +220,17 @@ def test_another_path_is_no_matter(tmp_path: Path) -> None:
         host.close()
 
 
+def test_paths_longer_than_a_sockets_name(tmp_path: Path) -> None:
+    """Sockets have names of at most 107 bytes (unix(7)); the daemon's directories need not care."""
+    deep = tmp_path / ("deep" * 30)
+    deep.mkdir()
+    with running_host(tmp_path, f"--exec-root={deep}/exec") as host:
+        pair(host)
+        meet(host)
+        assert host.ok("echo in | docker run -i --rm busybox cat") == "in\n"
+        host.ok("docker rm -f web db && docker network rm front back")
+
+
 def test_nothing_runs_after_the_last_one(host: Host) -> None:
     host.ok("docker network create net1")
     host.ok("docker run --rm --network net1 busybox nslookup -type=a nosuch.invalid || true")

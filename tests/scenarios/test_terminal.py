@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from daemon_host import Host, running_host
+from daemon_host import Host, docker_version, running_host
 from terminal import Terminal
 
 pytestmark = pytest.mark.root
@@ -70,6 +70,11 @@ class Client:
         return self.host.ok(
             f"docker inspect -f '{{{{.State.Status}}}} {{{{.State.ExitCode}}}}' {container}"
         ).strip()
+
+    def needs_docker(self, major: int) -> None:
+        """Skip where the docker command is too old to behave like this."""
+        if self.program == "docker" and docker_version() < major:
+            pytest.skip(f"needs the docker command {major} or newer, this is {docker_version()}")
 
 
 @pytest.fixture(scope="module", params=["docker", "fairway"])
@@ -343,6 +348,7 @@ def test_without_interactive_no_input_is_read(client: Client) -> None:
 
 
 def test_attaching_to_one_stream(client: Client) -> None:
+    client.needs_docker(25)
     program = "sh -c 'echo out; echo err >&2'"
     for option, expected in (
         ("-a stdout", ("out\n", "")),
@@ -415,6 +421,7 @@ def test_logs_follow_to_the_end(client: Client) -> None:
 
 
 def test_interrupted_logs(client: Client) -> None:
+    client.needs_docker(25)
     client.host.ok("docker run -d --name box busybox sh -c 'echo one; sleep 1000'")
     with client.terminal("logs -f box") as session:
         session.shows("one")

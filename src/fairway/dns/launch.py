@@ -16,6 +16,7 @@ from typing import NamedTuple
 import msgspec
 
 from fairway.dns import messages, server
+from fairway.dns.address import short
 from fairway.dns.messages import Response
 from fairway.model.errors import System
 
@@ -27,7 +28,7 @@ class Location(NamedTuple):
     """Where the resolver of one daemon lives."""
 
     socket: str
-    """Path of the control socket; at most 107 bytes (unix(7))."""
+    """Path of the control socket; its directory exists."""
     state: str
     """Directory of its lock and its log."""
     resolv_conf: str = "/etc/resolv.conf"
@@ -92,7 +93,8 @@ def attempt(location: Location) -> socket.socket | None:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     connection.settimeout(PATIENCE)
     try:
-        connection.connect(location.socket)
+        with short(location.socket) as name:
+            connection.connect(name)
     except (FileNotFoundError, ConnectionRefusedError):
         connection.close()
         return None

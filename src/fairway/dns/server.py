@@ -22,6 +22,7 @@ from typing import NoReturn
 import msgspec
 
 from fairway.dns import messages
+from fairway.dns.address import short
 from fairway.dns.directory import Directory
 from fairway.dns.forward import Forwarder
 from fairway.dns.listener import Backend, Listener
@@ -145,7 +146,8 @@ def listen(path: Path) -> socket.socket:
     control = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     mask = os.umask(0o177)
     try:
-        control.bind(str(path))
+        with short(str(path)) as name:
+            control.bind(name)
     finally:
         os.umask(mask)
     control.listen(16)
