@@ -235,7 +235,7 @@ def test_a_wrong_diff_id_is_refused(layers: LayerStore, base: Path) -> None:
 @pytest.mark.parametrize("program", [["gzip"], ["bzip2"], ["xz"], ["zstd", "-q"]])
 def test_compressed_layers_are_the_same_layer(layers: LayerStore, base: Path, program: list[str]) -> None:
     if shutil.which(program[0]) is None:
-        pytest.skip(f"{program[0]} is not installed")
+        pytest.skip(f"{program[0]} is not installed: apt-get install {program[0]}")
     archive = Tar().add("f", data=b"content" * 1000).bytes()
     (base / "archive").write_bytes(subprocess.run(program, input=archive, stdout=-1, check=True).stdout)
     layer = layers.register(base / "archive")
@@ -574,7 +574,7 @@ def push(base: Path, archive: bytes, target: str) -> None:
 
 async def test_pull(loopback: None, store: ImageStore, base: Path, busybox: bytes) -> None:
     if shutil.which("docker-registry") is None:
-        pytest.skip("docker-registry is not installed")
+        pytest.skip("docker-registry is not installed: apt-get install docker-registry")
     with registry(base) as address:
         name = f"{address}/lib/busybox"
         push(base, busybox, f"{name}:1")

@@ -11,8 +11,6 @@ import time
 from fairway.model.errors import InvalidParameter
 
 _STAMP = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9})\d*)?(Z|[+-]\d\d:\d\d)$")
-NEVER = -62135596800.0
-"""Go's zero time, ``0001-01-01T00:00:00Z``, in seconds since 1970."""
 
 
 def parse_stamp(text: str) -> tuple[int, int] | None:
@@ -32,12 +30,6 @@ def _offset(zone: str) -> int:
         return 0
     size = int(zone[1:3]) * 3600 + int(zone[4:6]) * 60
     return -size if zone[0] == "-" else size
-
-
-def seconds_of(text: str) -> float:
-    """An RFC 3339 time as seconds since 1970, ``NEVER`` for what is none."""
-    stamp = parse_stamp(text)
-    return NEVER if stamp is None else stamp[0] + stamp[1] / 1e9
 
 
 def go_time(text: str) -> str:

@@ -9,11 +9,11 @@ from fairway.model.errors import Fault
 
 
 class Tasks:
-    """Tasks by container; a failure is logged with the container it concerns."""
+    """Tasks named by their container, with which a failure is logged."""
 
     def __init__(self, log: structlog.stdlib.BoundLogger) -> None:
         self._log = log
-        self._tasks: dict[asyncio.Task[None], str] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def spawn(self, container_id: str, work: Callable[[], Awaitable[None]]) -> None:
         async def guarded() -> None:
@@ -22,19 +22,15 @@ class Tasks:
             except Fault as e:
                 self._log.warning("while looking after a container", container=container_id, error=e.message)
 
-        task = asyncio.get_running_loop().create_task(guarded(), name=f"container {container_id[:12]}")
-        self._tasks[task] = container_id
+        task = asyncio.get_running_loop().create_task(guarded(), name=container_id)
+        self._tasks.add(task)
 
         def finished(ended: asyncio.Task[None]) -> None:
-            del self._tasks[ended]
+            self._tasks.discard(ended)
             if not ended.cancelled() and ended.exception():
                 self._log.error("unexpected", container=container_id, exc_info=ended.exception())
 
         task.add_done_callback(finished)
-
-    def owners(self) -> set[str]:
-        """Ids of the containers that are being looked after."""
-        return set(self._tasks.values())
 
     async def close(self) -> None:
         tasks = tuple(self._tasks)

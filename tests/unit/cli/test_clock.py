@@ -2,7 +2,7 @@
 
 import pytest
 
-from fairway.cli.clock import NEVER, api_moment, go_time, parse_stamp, seconds_of
+from fairway.cli.clock import api_moment, go_time, parse_stamp
 from fairway.model.errors import InvalidParameter
 
 
@@ -17,10 +17,6 @@ from fairway.model.errors import InvalidParameter
 )
 def test_stamps(text: str, stamp: tuple[int, int] | None) -> None:
     assert parse_stamp(text) == stamp
-
-
-def test_the_zero_time() -> None:
-    assert seconds_of("0001-01-01T00:00:00Z") == seconds_of("") == NEVER
 
 
 @pytest.mark.parametrize(

@@ -401,7 +401,7 @@ class World:
         containers = self.core.state.containers
         active = {c.id for c in containers.values() if c.state.status in ("running", "paused")}
         alive = {c for c, end in self.runtime.ends.items() if not end.done()}
-        watched = self.engine._lifecycle._tasks.owners()
+        watched = {task.get_name() for task in self.engine._lifecycle._tasks._tasks}
         return not self.core.locks._locks and active == alive == watched
 
     async def run(
