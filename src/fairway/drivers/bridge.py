@@ -13,10 +13,10 @@ import ipaddress
 
 from fairway.drivers import options as driver_options
 from fairway.firewall.networks import elements
-from fairway.model.address import Address, Cidr, Mac, family, interface, mac_of
+from fairway.model.address import Address, Cidr, Mac, family, host, interface, mac_of
 from fairway.model.network import BridgeOptions, Endpoint, Network
 from fairway.model.request import NetworkRequest
-from fairway.plan import HOST, Bridge, Fact, Sysctl, Veth
+from fairway.plan import HOST, Bridge, Fact, Flows, Sysctl, Veth
 from fairway.plan import Address as AddressFact
 
 
@@ -33,7 +33,8 @@ class BridgeDriver:
         if settings is None:
             return ()
         name = settings.bridge
-        facts: list[Fact] = [Bridge(name=name, mac=bridge_mac(network.id), mtu=settings.mtu)]
+        bridge = Bridge(name=name, mac=bridge_mac(network.id), mtu=settings.mtu, filtered=not settings.icc)
+        facts: list[Fact] = [bridge]
         facts += [
             AddressFact(HOST, name, interface(pool.gateway, pool.subnet))
             for pool in network.pools
@@ -50,6 +51,7 @@ class BridgeDriver:
         if settings is None or endpoint.mac is None:
             return ()
         facts: list[Fact] = [
+            *(Flows(host(a)) for a in endpoint.addresses),
             Veth(
                 name=endpoint.host_interface,
                 mac=host_mac(endpoint.id),
@@ -58,7 +60,7 @@ class BridgeDriver:
                 peer=endpoint.interface,
                 peer_mac=endpoint.mac,
                 mtu=settings.mtu,
-            )
+            ),
         ]
         if not any(family(a) == 6 for a in endpoint.addresses):
             facts.append(Sysctl(sandbox, f"net/ipv6/conf/{endpoint.interface}/disable_ipv6", "1"))
@@ -77,11 +79,6 @@ def forwarding(network: Network) -> list[Sysctl]:
         sysctls.append(Sysctl(HOST, "net/ipv4/ip_forward", "1"))
     if network.ipv6:
         sysctls.append(Sysctl(HOST, "net/ipv6/conf/all/forwarding", "1"))
-    if network.bridge and not network.bridge.icc:
-        if network.ipv4:
-            sysctls.append(Sysctl(HOST, "net/bridge/bridge-nf-call-iptables", "1"))
-        if network.ipv6:
-            sysctls.append(Sysctl(HOST, "net/bridge/bridge-nf-call-ip6tables", "1"))
     return sysctls
 
 

@@ -7,9 +7,9 @@ first; internal networks and networks without a gateway never do.
 from collections.abc import Iterable
 
 from fairway.firewall.publish import published
-from fairway.model.address import Cidr, Family, family, host
+from fairway.model.address import Address, Cidr, Family, family, host
 from fairway.model.network import Endpoint, Network, PortMapping
-from fairway.plan import Fact, Route
+from fairway.plan import Fact, Hairpin, Route
 
 
 def gateway_endpoint(
@@ -42,14 +42,27 @@ def default_routes(attachments: Iterable[tuple[Network, Endpoint]], sandbox: str
 def outward(
     attachments: Iterable[tuple[Network, Endpoint]], ports: Iterable[PortMapping], sandbox: str
 ) -> tuple[Fact, ...]:
-    """Default routes, and published ports that lead to the endpoint of the IPv4 default route.
+    """Default routes, and published ports that lead to the endpoints of the default routes.
 
     Both follow from the same choice, so that answers leave the way the questions came.
     """
     pairs = list(attachments)
-    chosen = gateway_endpoint(pairs, 4)
-    routes: tuple[Fact, ...] = default_routes(pairs, sandbox)
-    if chosen is None:
-        return routes
-    address = next(host(a) for a in chosen[1].addresses if family(a) == 4)
-    return (*routes, *published(ports, address))
+    targets, links = published_at(pairs)
+    mappings = tuple(ports)
+    hairpins = tuple(Hairpin(link) for link in links) if mappings else ()
+    return (*default_routes(pairs, sandbox), *hairpins, *published(mappings, targets))
+
+
+def published_at(
+    attachments: Iterable[tuple[Network, Endpoint]],
+) -> tuple[dict[Family, Address], tuple[str, ...]]:
+    """Where published ports lead, by address family, and the host ends of those interfaces."""
+    pairs = list(attachments)
+    targets: dict[Family, Address] = {}
+    links: dict[str, None] = {}
+    kinds: tuple[Family, ...] = (4, 6)
+    for kind in kinds:
+        if chosen := gateway_endpoint(pairs, kind):
+            targets[kind] = next(host(a) for a in chosen[1].addresses if family(a) == kind)
+            links[chosen[1].host_interface] = None
+    return targets, tuple(links)

@@ -1,30 +1,37 @@
 """The base ruleset: one table, written once at start, changed afterwards only by set and map elements.
 
-A packet's way through ``inet fairway``, however many networks exist:
+A packet's way through ``inet fairway``, however many networks, endpoints and ports exist:
 
-    prerouting  from a bridge of ours to 127.0.0.0/8 → drop: loopback services stay out of reach, although
+    spoofed     from a bridge of ours to 127.0.0.0/8 → drop: loopback services stay out of reach, although
                 ``route_localnet`` lets published ports answer on 127.0.0.1
-                to an address of this host: published there or on all addresses → the container's address
-    output      likewise, for the host's own connections
-    forward     user_forward (the administrator's), then
+    prerouting  ``user_prerouting`` (the administrator's), then
+                to an address of this host, but not its loopback: published there or on all addresses → the
+                container's address. A packet from outside to 127.0.0.0/8 is left for the kernel to refuse
+    output      likewise for the host's own connections, 127.0.0.0/8 included. [::1] and link-local addresses
+                cannot be forwarded and are left to the port holder
+    input       from an internal network to a port that the port holder proxies → drop: it leads outside
+    forward     ``user_forward`` (the administrator's), then
                 a reply to something already allowed → accept
+                within one bridge → chain ``within``
+                from or to an internal network → drop
                 to a published port → accept
-                from a bridge of ours → chain ``from_network``
+                between two bridges of ours → drop: networks are isolated
+                from a bridge of ours to anywhere else → accept
                 to a bridge of ours → drop: an address behind a bridge is not reachable from outside
-    from_network
-                to the same bridge: drop if the network is in ``closed`` (icc off), else accept
-                to another bridge of ours → drop: networks are isolated
-                to anywhere else: drop if the network is in ``internal``, else accept
-    postrouting from a container to itself by way of its published port, or from the host's loopback
-                → the bridge's address, so that the answer comes back through here
+    within      the network is in ``closed`` (icc off) → accept what is published or linked, drop the rest;
+                else accept
+    postrouting ``user_postrouting`` (the administrator's), then
+                from a container to itself by way of its published port, or routed back into its own network,
+                or from the host's loopback → the bridge's address, so that the answer comes back through here
                 to a bridge of ours → unchanged: containers see who calls them
                 from a network in ``masqueraded`` → the address of the interface it leaves by
 
-Traffic between two ports of one bridge only meets this table where br_netfilter passes it up (sysctl
-``net/bridge/bridge-nf-call-iptables``); ``closed`` therefore needs it, and the bridge driver asks for it.
+Traffic between two ports of one bridge meets this table only where br_netfilter passes it up. ``closed``
+needs that, and such a bridge asks for it by itself (``plan.Bridge.filtered``).
 
-Sets hold interface names and are hash sets: a look-up costs the same with one or a thousand networks.
-``accept`` ends this table only; other tables of the host still decide. Policies are never touched.
+Sets hold interface names or addresses and are hash sets: a look-up costs the same with one or a thousand
+networks. Elements with counters count the packets, or connections where the chain is a NAT chain, that they
+decided. ``accept`` ends this table only; other tables of the host still decide. Policies are never touched.
 
 Rejected: a rule (or a chain) per network, whose cost grows with each; sets of prefixes with ``flags
 interval``, whose updates slow down with size; keying by subnet, which a spoofed source address defeats.
@@ -44,70 +51,116 @@ MASQUERADE = "masqueraded"
 SAME = "same"
 """Pairs of each bridge with itself: nft cannot compare iifname with oifname."""
 
-PUBLISH = "publish"
-"""Published on all addresses of the host: protocol . port → container's address . port."""
-PUBLISH_AT = "publish_at"
+LINKED = {4: "linked", 6: "linked6"}
+"""What links open in closed networks: source . destination . protocol . port, by address family."""
+OWN = {4: "own", 6: "own6"}
+"""Pairs of each publishing container's address with itself, by address family."""
+PUBLISH = {4: "publish", 6: "publish6"}
+"""Published on all addresses of the host: protocol . port → container's address . port, by address family."""
+PUBLISH_AT = {4: "publish_at", 6: "publish6_at"}
 """Published on one address of the host: address . protocol . port → container's address . port."""
+PROXIED = "proxied"
+"""protocol . port that the port holder serves over IPv6, because the container has no IPv6 address."""
 
-USER_CHAINS = ("user_forward",)
+OBJECTS = (
+    *(BRIDGES, CLOSED, INTERNAL, MASQUERADE, SAME, PROXIED),
+    *(names[kind] for names in (LINKED, OWN, PUBLISH, PUBLISH_AT) for kind in (4, 6)),
+)
+"""All sets and maps."""
+
+USER_CHAINS = ("user_prerouting", "user_forward", "user_postrouting")
 """Left to the administrator: created empty, visited first, never changed."""
 
-RULESET = f"""
+
+def ruleset(*, ipv4: bool = True, ipv6: bool = True) -> str:
+    """The table as nft reads it; empty if it shall rule neither family (dockerd ``--iptables``,
+    ``--ip6tables``)."""
+    if not (ipv4 or ipv6):
+        return ""
+    skip = "" if ipv4 and ipv6 else f"meta nfproto ipv{6 if ipv4 else 4} accept\n        "
+    return f"""
 table {FAMILY} {TABLE} {{
     set {BRIDGES} {{ type ifname; }}
-    set {CLOSED} {{ type ifname; }}
-    set {INTERNAL} {{ type ifname; }}
-    set {MASQUERADE} {{ type ifname; }}
-    set {SAME} {{ type ifname . ifname; }}
-    map {PUBLISH} {{ type inet_proto . inet_service : ipv4_addr . inet_service; }}
-    map {PUBLISH_AT} {{ type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }}
+    set {CLOSED} {{ type ifname; counter; }}
+    set {INTERNAL} {{ type ifname; counter; }}
+    set {MASQUERADE} {{ type ifname; counter; }}
+    set {SAME} {{ type ifname . ifname; counter; }}
+    set {LINKED[4]} {{ type ipv4_addr . ipv4_addr . inet_proto . inet_service; counter; }}
+    set {LINKED[6]} {{ type ipv6_addr . ipv6_addr . inet_proto . inet_service; counter; }}
+    set {OWN[4]} {{ type ipv4_addr . ipv4_addr; counter; }}
+    set {OWN[6]} {{ type ipv6_addr . ipv6_addr; counter; }}
+    set {PROXIED} {{ type inet_proto . inet_service; }}
+    map {PUBLISH[4]} {{ type inet_proto . inet_service : ipv4_addr . inet_service; counter; }}
+    map {PUBLISH[6]} {{ type inet_proto . inet_service : ipv6_addr . inet_service; counter; }}
+    map {PUBLISH_AT[4]} {{ type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; counter; }}
+    map {PUBLISH_AT[6]} {{ type ipv6_addr . inet_proto . inet_service : ipv6_addr . inet_service; counter; }}
+
+    chain user_prerouting {{
+    }}
 
     chain user_forward {{
     }}
 
-    chain from_network {{
-        iifname . oifname @{SAME} goto within
-        oifname @{BRIDGES} drop
-        iifname @{INTERNAL} drop
-        accept
+    chain user_postrouting {{
+    }}
+
+    chain to_container {{
+        dnat ip to ip daddr . meta l4proto . th dport map @{PUBLISH_AT[4]}
+        dnat ip to meta l4proto . th dport map @{PUBLISH[4]}
+        dnat ip6 to ip6 daddr . meta l4proto . th dport map @{PUBLISH_AT[6]}
+        dnat ip6 to meta l4proto . th dport map @{PUBLISH[6]}
     }}
 
     chain within {{
-        iifname @{CLOSED} drop
-        accept
+        iifname != @{CLOSED} accept
+        ct status dnat accept
+        ip saddr . ip daddr . meta l4proto . th dport @{LINKED[4]} accept
+        ip6 saddr . ip6 daddr . meta l4proto . th dport @{LINKED[6]} accept
+        counter drop
     }}
 
     chain spoofed {{
         type filter hook prerouting priority raw; policy accept;
-        iifname @{BRIDGES} ip daddr 127.0.0.0/8 drop
-    }}
-
-    chain to_container {{
-        dnat ip to ip daddr . meta l4proto . th dport map @{PUBLISH_AT}
-        dnat ip to meta l4proto . th dport map @{PUBLISH}
+        {skip}iifname @{BRIDGES} ip daddr 127.0.0.0/8 counter drop
     }}
 
     chain prerouting {{
         type nat hook prerouting priority dstnat; policy accept;
+        {skip}jump user_prerouting
+        ip daddr 127.0.0.0/8 return
+        ip6 daddr fe80::/10 return
         fib daddr type local goto to_container
     }}
 
     chain output {{
         type nat hook output priority -100; policy accept;
+        {skip}ip6 daddr {{ ::1, fe80::/10 }} return
         fib daddr type local goto to_container
+    }}
+
+    chain input {{
+        type filter hook input priority filter; policy accept;
+        {skip}iifname @{INTERNAL} meta l4proto . th dport @{PROXIED} counter drop
     }}
 
     chain forward {{
         type filter hook forward priority filter; policy accept;
-        jump user_forward
+        {skip}jump user_forward
         ct state established,related accept
+        iifname . oifname @{SAME} goto within
+        iifname @{INTERNAL} drop
+        oifname @{INTERNAL} drop
         ct status dnat accept
-        iifname @{BRIDGES} goto from_network
-        oifname @{BRIDGES} drop
+        iifname @{BRIDGES} oifname @{BRIDGES} counter drop
+        iifname @{BRIDGES} accept
+        oifname @{BRIDGES} counter drop
     }}
 
     chain postrouting {{
         type nat hook postrouting priority srcnat; policy accept;
+        {skip}jump user_postrouting
+        ip saddr . ip daddr @{OWN[4]} masquerade
+        ip6 saddr . ip6 daddr @{OWN[6]} masquerade
         iifname . oifname @{SAME} ct status dnat masquerade
         ip saddr 127.0.0.0/8 oifname @{BRIDGES} masquerade
         oifname @{BRIDGES} return
@@ -116,3 +169,7 @@ table {FAMILY} {TABLE} {{
 
 }}
 """
+
+
+RULESET = ruleset()
+"""The table for both families."""

@@ -18,6 +18,9 @@ from fairway.plan import (
     Bridge,
     Element,
     Fact,
+    Flows,
+    Hairpin,
+    HeldPort,
     Namespace,
     Overlay,
     Resolver,
@@ -52,6 +55,8 @@ class Executor:
                     return self._configuration.take(steps)
                 case Element():
                     return self.ruleset.take(steps)
+                case HeldPort() | Flows() | Hairpin():
+                    return [False] * len(steps)
                 case fact:
                     return [self._single(fact, steps[0].present)]
         except Fault as fault:
@@ -115,5 +120,11 @@ def describe(fact: Fact) -> str:
             return f"address {address} on {link}"
         case Route(destination=destination, link=link):
             return f"route {destination} on {link}"
+        case Hairpin(link=link):
+            return f"hairpin mode of {link}"
+        case HeldPort(protocol=protocol, address=address, port=port):
+            return f"port {address or '*'}:{port}/{protocol}"
+        case Flows(address=address):
+            return f"connections of {address}"
         case Element(table_object=name, key=key):
             return f"element {' . '.join(key)} of {name}"

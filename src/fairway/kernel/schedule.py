@@ -16,7 +16,21 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from fairway.model.errors import Fault
-from fairway.plan import HOST, Address, Bridge, Element, Namespace, Plan, Route, Step, Sysctl, Veth
+from fairway.plan import (
+    HOST,
+    Address,
+    Bridge,
+    Element,
+    Flows,
+    Hairpin,
+    HeldPort,
+    Namespace,
+    Plan,
+    Route,
+    Step,
+    Sysctl,
+    Veth,
+)
 
 Outcome = bool | Fault
 """True: changed. False: it was so already. A fault: it could not be."""
@@ -113,9 +127,11 @@ def _place(fact: object) -> tuple[str, str]:
 def _carriers(step: Step) -> Iterator[tuple[str, str]]:
     """Places whose going makes this withdrawal superfluous."""
     fact = step.fact
-    if step.present or not isinstance(fact, Address | Route | Sysctl):
+    if step.present or not isinstance(fact, Address | Route | Sysctl | Hairpin):
         return
-    if fact.namespace:
+    if isinstance(fact, Hairpin):
+        yield HOST, fact.link
+    elif fact.namespace:
         yield fact.namespace, ""
     elif not isinstance(fact, Sysctl):
         yield HOST, fact.link
@@ -136,5 +152,7 @@ def _run(position: int, step: Step) -> tuple[object, ...]:
             return "configuration", namespace
         case Element():
             return ("elements",)
+        case HeldPort() | Flows():
+            return type(step.fact), step.present
         case _:
             return ("single", position)

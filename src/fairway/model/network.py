@@ -11,6 +11,8 @@ import msgspec
 from fairway.model.address import Address, Cidr, Mac
 
 ANY_ADDRESS = Address("0.0.0.0")
+ANY_IPV6_ADDRESS = Address("::")
+ANY_ADDRESSES = frozenset((ANY_ADDRESS, ANY_IPV6_ADDRESS))
 
 
 class Pool(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,7 +104,7 @@ class PortMapping(msgspec.Struct, frozen=True, kw_only=True):
     protocol: Literal["tcp", "udp", "sctp"] = "tcp"
     container_port: int
     host_address: Address = ANY_ADDRESS
-    """``0.0.0.0`` for every address of the host."""
+    """``0.0.0.0`` for every IPv4 address of the host, ``::`` for every IPv6 address."""
     host_port: int
 
 

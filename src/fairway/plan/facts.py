@@ -22,11 +22,16 @@ class Namespace:
 
 @dataclass(frozen=True, slots=True)
 class Bridge:
-    """An up bridge in the host namespace, STP off, carrying Fairway's mark (see ``kernel/linux.py``)."""
+    """An up bridge in the host namespace, STP off, carrying Fairway's mark (see ``kernel/linux.py``).
+
+    ``filtered``: frames between its own ports meet the firewall, too (IFLA_BR_NF_CALL_IPTABLES and its IPv6
+    twin), whatever the host-wide sysctls say.
+    """
 
     name: str
     mac: Mac
     mtu: int
+    filtered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +92,49 @@ class Element:
 
 
 @dataclass(frozen=True, slots=True)
+class Hairpin:
+    """The bridge sends frames back out of the port ``link`` (IFLA_BRPORT_MODE).
+
+    Without it, a container that calls its own published port is not heard while br_netfilter translates
+    addresses of bridged frames. Only for those who publish: a bridge inside the container would learn its own
+    addresses on the wrong side.
+    """
+
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeldPort:
+    """The port holder listens on a port of the host: no other process can, and what the kernel did not
+    forward is proxied to ``target``.
+
+    ``address`` is empty for all addresses of both families (one socket), else ``0.0.0.0``, ``::`` or one.
+    """
+
+    protocol: str
+    address: str
+    port: int
+    target: AddressText
+    target_port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Flows:
+    """Connections to or from ``address`` may be tracked. Establishing does nothing; withdrawing deletes them
+    from conntrack, so that no packet goes on to an address that is dead or somebody else's.
+
+    With ``host_port``, only those that a published port leads there: ``protocol``, the host's address (empty
+    for any) and port, and the container's ``port``. The kernel never reports this fact.
+    """
+
+    address: AddressText
+    protocol: str = ""
+    port: int = 0
+    host_address: str = ""
+    host_port: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Resolver:
     """The embedded DNS server listens on 127.0.0.11:53 (UDP and TCP) inside the sandbox ``namespace``."""
 
@@ -104,4 +152,17 @@ class Overlay:
     work: str
 
 
-Fact = Namespace | Bridge | Veth | Address | Route | Sysctl | Element | Resolver | Overlay
+Fact = (
+    Namespace
+    | Bridge
+    | Veth
+    | Hairpin
+    | Address
+    | Route
+    | Sysctl
+    | Element
+    | HeldPort
+    | Flows
+    | Resolver
+    | Overlay
+)

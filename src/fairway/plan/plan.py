@@ -8,6 +8,9 @@ from fairway.plan.facts import (
     Bridge,
     Element,
     Fact,
+    Flows,
+    Hairpin,
+    HeldPort,
     Namespace,
     Overlay,
     Resolver,
@@ -16,7 +19,20 @@ from fairway.plan.facts import (
     Veth,
 )
 
-ORDER: tuple[type, ...] = (Overlay, Namespace, Sysctl, Bridge, Veth, Address, Route, Element, Resolver)
+ORDER: tuple[type, ...] = (
+    Overlay,
+    Namespace,
+    Sysctl,
+    Flows,
+    Bridge,
+    Veth,
+    Hairpin,
+    Address,
+    Route,
+    HeldPort,
+    Element,
+    Resolver,
+)
 """The order in which facts of different types can be established: each may need those before it.
 
 A sysctl of a link comes after its link: a driver that needs that says so by listing it later in its plan.

@@ -18,6 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from fairway.engine import names
 from fairway.engine.engine import Engine
 from fairway.engine.state import State
+from fairway.firewall import ruleset
 from fairway.kernel.fake import FakeKernel
 from fairway.model.address import Cidr
 from fairway.model.container import Config, Container, HostConfig, RestartPolicy
@@ -26,7 +27,7 @@ from fairway.model.network import EndpointRequest
 from fairway.model.request import ContainerRequest, NetworkRequest, PoolRequest
 from fairway.plan import Plan, Resolver, Step, Sysctl
 from fairway.store.memory import MemoryStore
-from unit.engine.world import OBJECTS, Inline, World
+from unit.engine.world import Inline, World
 
 NETWORKS = ("n1", "n2", "n3")
 CONTAINERS = ("c1", "c2", "c3", "c4")
@@ -61,7 +62,7 @@ class Machine(RuleBasedStateMachine):
         self.loop = asyncio.new_event_loop()
         self.loop.set_default_executor(Inline())
         self.store = MemoryStore()
-        self.kernel = Kernel(objects=OBJECTS)
+        self.kernel = Kernel(objects=ruleset.OBJECTS)
         self.world = World(self.store, self.kernel, mortal=True)
 
     def teardown(self) -> None:

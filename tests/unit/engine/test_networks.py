@@ -33,10 +33,10 @@ async def test_three_networks_exist_from_the_start(world: World) -> None:
 
 
 async def test_docker0_of_another_program_is_left_alone() -> None:
+    from fairway.firewall import ruleset
     from fairway.kernel.fake import FakeKernel
-    from unit.engine.world import OBJECTS
 
-    kernel = FakeKernel(foreign={"docker0": [Cidr("172.17.0.1/16")]}, objects=OBJECTS)
+    kernel = FakeKernel(foreign={"docker0": [Cidr("172.17.0.1/16")]}, objects=ruleset.OBJECTS)
     world = World(kernel=kernel)
     await world.engine.start()
     assert await bridges(world) == {"fairway0"}

@@ -252,17 +252,6 @@ def _no_facts() -> SystemFacts:
     raise AssertionError("these tests do not ask for facts about the host")
 
 
-OBJECTS = (
-    ruleset.BRIDGES,
-    ruleset.CLOSED,
-    ruleset.INTERNAL,
-    ruleset.MASQUERADE,
-    ruleset.SAME,
-    ruleset.PUBLISH,
-    ruleset.PUBLISH_AT,
-)
-
-
 class Killed(BaseException):
     """The daemon is dead: nothing that it does happens any more."""
 
@@ -333,7 +322,7 @@ class World:
     ) -> None:
         self._mortal = mortal
         self.store: Any = store or MemoryStore()
-        self.kernel = kernel or FakeKernel(objects=OBJECTS)
+        self.kernel = kernel or FakeKernel(objects=ruleset.OBJECTS)
         self.clock = FakeClock()
         self.runtime = FakeRuntime(self.clock)
         self.files = FakeFiles()

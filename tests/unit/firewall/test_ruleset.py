@@ -9,6 +9,7 @@ from fairway.firewall.networks import elements
 from fairway.firewall.publish import published
 from fairway.model.address import Address
 from fairway.model.network import PortMapping
+from fairway.plan import Element
 
 DECLARED = set(re.findall(r"^    (?:set|map) (\w+) ", ruleset.RULESET, re.MULTILINE))
 
@@ -36,11 +37,16 @@ def test_one_element_a_port() -> None:
     ports.append(
         PortMapping(container_port=53, host_port=53, protocol="udp", host_address=Address("127.0.0.1"))
     )
-    found = published(ports, Address("172.17.0.2"))
+    found = [f for f in published(ports, {4: Address("172.17.0.2")}) if isinstance(f, Element)]
     assert [(e.table_object, e.key, e.value) for e in found] == [
-        (ruleset.PUBLISH, ("tcp", "8080"), "172.17.0.2 . 80"),
-        (ruleset.PUBLISH, ("tcp", "8081"), "172.17.0.2 . 81"),
-        (ruleset.PUBLISH, ("tcp", "8082"), "172.17.0.2 . 82"),
-        (ruleset.PUBLISH_AT, ("127.0.0.1", "udp", "53"), "172.17.0.2 . 53"),
+        (ruleset.OWN[4], ("172.17.0.2", "172.17.0.2"), ""),
+        (ruleset.PUBLISH[4], ("tcp", "8080"), "172.17.0.2 . 80"),
+        (ruleset.PUBLISH[4], ("tcp", "8081"), "172.17.0.2 . 81"),
+        (ruleset.PUBLISH[4], ("tcp", "8082"), "172.17.0.2 . 82"),
+        (ruleset.PUBLISH_AT[4], ("127.0.0.1", "udp", "53"), "172.17.0.2 . 53"),
     ]
     assert {e.table_object for e in found} <= DECLARED
+
+
+def test_all_sets_and_maps_are_named() -> None:
+    assert set(ruleset.OBJECTS) == DECLARED
