@@ -4,13 +4,12 @@ connect      reserve → commit → names → kernel: link, addresses, routes, r
 disconnect   commit → kernel takes back → address free again → hosts, names
 """
 
-from collections.abc import Sequence
-
 from fairway.engine.attachments import Attachments, check_request
 from fairway.engine.core import Core
 from fairway.engine.files import resolv_conf
 from fairway.engine.names import resolves
 from fairway.engine.naming import Naming
+from fairway.engine.teardown import withdraw_wholly
 from fairway.model.address import host
 from fairway.model.container import Container
 from fairway.model.errors import Conflict, Fault, Forbidden, NotFound
@@ -118,7 +117,7 @@ class Connecting:
             await core.state.commit(end=endpoint)
         except BaseException:
             await core.state.record(delete=[endpoint], end=endpoint)
-            await withdraw_wholly(core, plan.inverse(), network)
+            await withdraw_wholly(core, plan.inverse(), network.name)
             self._attachments.release(endpoint)
             await self._naming.republish(container, [network])
             if not had_resolver:
@@ -131,7 +130,7 @@ class Connecting:
         had_resolver, before = self._resolves(container), self._attachments.sandbox_facts(container, sandbox)
         await core.state.commit(delete=[endpoint])
         await withdraw_wholly(
-            core, difference(self._attachments.sandbox_facts(container, sandbox), before), network
+            core, difference(self._attachments.sandbox_facts(container, sandbox), before), network.name
         )
         self._attachments.release(endpoint)
         self._forget_in_hosts(container, endpoint)
@@ -173,14 +172,3 @@ class Connecting:
             loopback=container.host.network_mode == "host",
         )
         core.files.write(container.id, "resolv.conf", text)
-
-
-async def withdraw_wholly(core: Core, plan: Plan, network: Network) -> None:
-    """Take every step that can be taken: what the state no longer has must not stop at a failure."""
-    faults: Sequence[Fault]
-    try:
-        faults = await core.kernel.withdraw(plan)
-    except Fault as e:
-        faults = [e]
-    for fault in faults:
-        core.log.warning("the kernel did not follow a network", network=network.name, error=fault.message)

@@ -340,6 +340,8 @@ class Containers:
 
     async def _remove(self, container: Container, *, volumes: bool) -> None:
         core = self._core
+        if container.sandbox:
+            container = await self._lifecycle.sharing.bequeath(container)
         await core.state.commit(_with_status(container, "removing"))
         try:
             await core.runtime.forget(container.id)

@@ -29,6 +29,17 @@ def hosts(extra: Iterable[str], own: Iterable[tuple[str, str]]) -> str:
     return "".join(lines)
 
 
+def relinked(text: str, alias: str, names: str, addresses: Iterable[str]) -> str:
+    """Hosts with the lines of one link, which begin with its alias, at these addresses; none drops them."""
+    kept = [line for line in text.splitlines() if not _is_link(line.split(), alias)]
+    return "".join(f"{line}\n" for line in (*kept, *(f"{address}\t{names}" for address in addresses)))
+
+
+def _is_link(words: list[str], alias: str) -> bool:
+    """An ``--add-host`` line has one name only."""
+    return len(words) > 2 and words[1] == alias
+
+
 class ResolvConf:
     """What a resolv.conf says (resolv.conf(5)): servers, search domains, options; the last search wins."""
 

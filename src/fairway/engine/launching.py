@@ -12,7 +12,6 @@ from fairway.engine.files import hosts
 from fairway.engine.names import hosts_lines
 from fairway.model.container import Container
 from fairway.model.errors import Conflict, InvalidParameter
-from fairway.model.network import Sandbox
 from fairway.model.process import Launch
 
 
@@ -23,7 +22,7 @@ class Launching:
         self._core = core
         self._write_resolv_conf = write_resolv_conf
 
-    async def prepare(self, container: Container, sandbox: Sandbox | None, rootfs: str) -> Launch:
+    async def prepare(self, container: Container, rootfs: str) -> Launch:
         """Write the container's files, fill its new volumes, and put together what the runtime needs.
 
         Raises Conflict when a container whose namespaces it shares does not run.
@@ -34,7 +33,7 @@ class Launching:
         return Launch(
             container=container,
             rootfs=rootfs,
-            namespace=self._namespace(container, sandbox),
+            namespace=self._namespace(container),
             hostname=self._hostname(container, peer),
             files=files,
             joins=self._joins(container),
@@ -52,18 +51,20 @@ class Launching:
             raise Conflict(f"cannot join network namespace of a non running container: {peer.id}")
         return peer
 
-    def _namespace(self, container: Container, sandbox: Sandbox | None) -> str:
-        """Path of the namespace that the container runs in; empty only if that is meant to be the host's."""
+    def sandbox(self, container: Container) -> str:
+        """Id of the sandbox that the container runs in; empty only if that is meant to be the host's."""
         owner = container
-        while peer := self.peer(owner):
+        while not (owner.sandbox or owner.joined) and (peer := self.peer(owner)):
             owner = peer
-        if owner.host.network_mode == "host":
-            return ""
-        if owner is not container:
-            sandbox = self._core.state.sandboxes.get(owner.sandbox)
-        if sandbox is None:
+        found = owner.sandbox or owner.joined
+        if found not in self._core.state.sandboxes and (found or owner.host.network_mode != "host"):
             raise Conflict(f"cannot join network namespace of a non running container: {owner.id}")
-        return sandbox.key
+        return found
+
+    def _namespace(self, container: Container) -> str:
+        """Path of the namespace; empty for the host's."""
+        sandbox = self.sandbox(container)
+        return self._core.state.sandboxes[sandbox].key if sandbox else ""
 
     def _hostname(self, container: Container, peer: Container | None) -> str:
         if peer:

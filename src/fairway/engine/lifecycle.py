@@ -10,7 +10,7 @@ daemon killed in between finds it there.
 """
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -22,9 +22,11 @@ from fairway.engine.health import HealthMonitor
 from fairway.engine.launching import Launching
 from fairway.engine.naming import Naming
 from fairway.engine.ports import Ports
+from fairway.engine.sharing import Sharing
 from fairway.engine.state import Stored
 from fairway.engine.streams import PendingStreams
 from fairway.engine.tasks import Tasks
+from fairway.engine.teardown import record, withdraw_wholly
 from fairway.engine.waiters import Waiters
 from fairway.model.address import Address
 from fairway.model.container import Container, Exit, State
@@ -57,6 +59,7 @@ class Lifecycle:
         self._overlays: dict[str, Overlay] = {}
         self.health = HealthMonitor(core)
         self.ports = Ports(core)
+        self.sharing = Sharing(core, attachments, naming, self.ports, self._tasks)
         self.auto_remove: Callable[[Container], Awaitable[None]] | None = None
         self.staying: set[str] = set()
         """Containers being restarted by a user: their exit removes nothing."""
@@ -80,6 +83,7 @@ class Lifecycle:
     async def _start(self, container: Container) -> None:
         core, state = self._core, self._core.state
         self._launching.peer(container)  # raises before anything is taken
+        kept = container.sandbox
         container = await self._enter_networks(container)
         sandbox = state.sandboxes.get(container.sandbox)
         facts: tuple[Fact, ...] = ()
@@ -90,7 +94,7 @@ class Lifecycle:
                 facts = (overlay, *self._attachments.sandbox_facts(container, sandbox))
                 await self._naming.publish(container)
             await core.kernel.apply(establish(facts))
-            launch = await self._launching.prepare(container, sandbox, overlay.target)
+            launch = await self._launching.prepare(container, overlay.target)
             pid = await core.runtime.create(launch)
             try:
                 await self._bind_streams(container)
@@ -108,10 +112,11 @@ class Lifecycle:
                 await self._clear(container)
                 raise
         except BaseException:
-            await self._withdraw(facts, container)
-            await self._leave_networks(container)
+            if not self.sharing.sharers(container.sandbox):
+                await self.sharing.release(container)
+            await self._unmount(container)
             raise
-        for network, _ in state.attachments(container.id):
+        for network, _ in () if kept else state.attachments(container.id):
             core.events.network(network, "connect", container.id)
         core.events.container(container, "start")
         self.watch(container)
@@ -120,8 +125,13 @@ class Lifecycle:
         """Reserve sandbox and endpoints and commit them, marked as being under way."""
         core, mode = self._core, container.host.network_mode
         if mode.startswith("container:"):
+            container = msgspec.structs.replace(container, joined=self._launching.sandbox(container))
             await core.state.commit(container, begin=container)
             return container
+        if container.sandbox:  # others run in it
+            await core.state.commit(container, begin=container)
+            return container
+        container = await self.sharing.take_over(container, mode, core.state.attachments(container.id))
         for network, _ in core.state.attachments(container.id):
             await self._connecting.settled(network)
         if not core.state.endpoints_of(container.id):
@@ -129,13 +139,15 @@ class Lifecycle:
         # From here to the commit nothing is awaited but ports: no network can go before it is in use.
         self._ensure_endpoint(container, mode)
         sandbox = None
-        if mode != "host":
+        if mode != "host" and not container.sandbox:
             sandbox_id = core.identity.id()
             sandbox = Sandbox(id=sandbox_id, key=f"{core.settings.exec_root}/netns/{sandbox_id[:12]}")
             container = msgspec.structs.replace(container, sandbox=sandbox_id)
         reserved: list[Endpoint] = []
         try:
             for network, endpoint in self._in_order(container, mode):
+                if endpoint.id:  # taken over
+                    continue
                 check_request(network, endpoint.request)
                 new = self._attachments.reserve(network, container, endpoint)
                 reserved.append(new)
@@ -206,8 +218,11 @@ class Lifecycle:
         state = msgspec.structs.replace(current.state, exit_code=code, error=reason)
         if state.status != "created":
             state = msgspec.structs.replace(state, status="exited", pid=0)
-        failed = msgspec.structs.replace(current, state=state, sandbox="", ports=())
-        await self._record(failed, *self._core.state.endpoints_of(container.id), end=failed)
+        failed = msgspec.structs.replace(current, state=state, joined="")
+        if not self.sharing.sharers(failed.sandbox):
+            failed = msgspec.structs.replace(failed, sandbox="", ports=())
+        await record(self._core, failed, *self._core.state.endpoints_of(container.id), end=failed)
+        self.sharing.left(current.joined)
         self._waiters.exited(container.id, Exit(code=code, finished=self._core.clock.now()))
 
     # Ending.
@@ -231,10 +246,7 @@ class Lifecycle:
         """Take everything back after the process has ended; the caller holds the lock."""
         core = self._core
         self.health.stop(container.id)
-        sandbox = core.state.sandboxes.get(container.sandbox)
-        attachments = [(n, e) for n, e in core.state.attachments(container.id) if e.id]
-        facts = self.facts(container)
-        old = container.state
+        joined, old = container.joined, container.state
         restart = self._restart_delay(container, exit_)
         state = State(
             status="restarting" if restart is not None else "exited",
@@ -245,23 +257,21 @@ class Lifecycle:
             restart_count=old.restart_count + (restart is not None),
             stopped_by_user=old.stopped_by_user,
         )
-        ports = container.ports
-        container = msgspec.structs.replace(container, state=state, sandbox="", ports=())
-        idle = [self._attachments.idle(endpoint) for _, endpoint in attachments]
-        await self._record(container, *idle, delete=[sandbox] if sandbox else [])
+        container = msgspec.structs.replace(container, state=state, joined="")
+        networks: list[Network] = []
+        if self.sharing.sharers(container.sandbox):
+            await record(core, container)
+        else:
+            networks = await self.sharing.release(container)
+            container = core.state.containers[container.id]
         await self._clear(container)
-        await self._withdraw(facts, container)
-        self.ports.release(ports)
-        for _, endpoint in attachments:
-            self._attachments.release(endpoint)
-        if sandbox:
-            await self._naming.republish(container)
-            await self._naming.withdraw(sandbox.id)
+        await self._unmount(container)
+        self.sharing.left(joined)
         if exit_.oom_killed:
             core.events.container(container, "oom")
         duration = (exit_.finished - old.started) // 1_000_000_000
         core.events.container(container, "die", execDuration=str(max(0, duration)), exitCode=str(exit_.code))
-        for network, _ in attachments:
+        for network in networks:
             core.events.network(network, "disconnect", container.id)
         self._waiters.exited(container.id, exit_)
         if restart is not None:
@@ -270,9 +280,9 @@ class Lifecycle:
             await self.auto_remove(container)
 
     def facts(self, container: Container) -> tuple[Fact, ...]:
-        """Everything that shall hold in the kernel while this container runs."""
+        """Everything that shall hold in the kernel of this container."""
         sandbox = self._core.state.sandboxes.get(container.sandbox)
-        overlay = self._overlays.get(container.id)
+        overlay = self._overlays.get(container.id) if container.state.active else None
         network = self._attachments.sandbox_facts(container, sandbox) if sandbox else ()
         return (*((overlay,) if overlay else ()), *network)
 
@@ -312,45 +322,18 @@ class Lifecycle:
         await self._core.state.commit(container)
         return container
 
-    async def _leave_networks(self, container: Container) -> None:
-        core = self._core
-        sandbox = core.state.sandboxes.get(container.sandbox)
-        attachments = [(n, e) for n, e in core.state.attachments(container.id) if e.id]
-        idle = [self._attachments.idle(e) for _, e in attachments]
-        await self._record(*idle, delete=[sandbox] if sandbox else [])
-        self.ports.release(container.ports)
-        for _, endpoint in attachments:
-            self._attachments.release(endpoint)
-        if sandbox:
-            await self._naming.republish(container)
-            await self._naming.withdraw(sandbox.id)
-
-    async def _withdraw(self, facts: Sequence[Fact], container: Container) -> None:
-        faults: Sequence[Fault]
-        try:
-            faults = await self._core.kernel.withdraw(withdraw(facts))
-        except Fault as e:
-            faults = [e]
-        for fault in faults:
-            self._complain("the kernel keeps something of a container", container, fault)
+    async def _unmount(self, container: Container) -> None:
+        if overlay := self._overlays.get(container.id):
+            await withdraw_wholly(self._core, withdraw([overlay]), container.name)
 
     async def _clear(self, container: Container) -> None:
         """Nothing of the container's process, ended or not, stays with the runtime."""
         try:
             await self._core.runtime.delete(container.id)
         except Fault as fault:
-            self._complain("the runtime keeps something of a container", container, fault)
-
-    async def _record(
-        self, *put: Stored, delete: Sequence[Stored] = (), end: Container | None = None
-    ) -> None:
-        try:
-            await self._core.state.record(*put, delete=delete, end=end)
-        except Fault as fault:
-            self._core.log.warning("cannot store what has happened", error=fault.message)
-
-    def _complain(self, what: str, container: Container, fault: Fault) -> None:
-        self._core.log.warning(what, container=container.name, error=fault.message)
+            self._core.log.warning(
+                "the runtime keeps something of a container", container=container.name, error=fault.message
+            )
 
     async def publish(self, container: Container) -> None:
         """The container goes by another name now."""
@@ -363,24 +346,19 @@ class Lifecycle:
         overlay = await self.overlay(container)
         async with self._core.locks.hold(f"container/{container.id}"):
             current = self._core.state.container(container.id)
-            if active(current):
+            if current.state.active:
                 yield overlay.target
                 return
             await self._core.kernel.apply(establish([overlay]))
             try:
                 yield overlay.target
             finally:
-                await self._withdraw([overlay], container)
+                await self._unmount(container)
 
     async def close(self) -> None:
         """Stop looking after containers; they go on."""
         await self.health.close()
         await self._tasks.close()
-
-
-def active(container: Container) -> bool:
-    """Whether it has a process, and with it root file system and networks: not while it waits to restart."""
-    return container.state.status in ("running", "paused")
 
 
 def exit_code_of_failure(message: str) -> int:

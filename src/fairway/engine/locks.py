@@ -14,7 +14,7 @@ class Locks:
     @asynccontextmanager
     async def hold(self, name: str) -> AsyncIterator[None]:
         """Exclusive for the name. A task that holds a container's lock may take a network's, never the
-        other way round; no task holds two of a kind."""
+        other way round; no task holds two of a kind, but of containers that share a sandbox."""
         lock, users = self._locks.get(name, (asyncio.Lock(), 0))
         self._locks[name] = (lock, users + 1)
         try:

@@ -6,8 +6,9 @@ import msgspec
 
 from fairway.drivers import find
 from fairway.engine.attachments import families
-from fairway.engine.connecting import Connecting, withdraw_wholly
+from fairway.engine.connecting import Connecting
 from fairway.engine.core import Core
+from fairway.engine.teardown import withdraw_wholly
 from fairway.model.address import Cidr
 from fairway.model.container import Container
 from fairway.model.errors import Conflict, Forbidden, InvalidParameter, NotFound
@@ -90,7 +91,7 @@ class Networks:
                 raise Forbidden(f"configuration network {network.name!r} is in use by {', '.join(users)}")
             stale = [e for _, e in self._core.state.members(network.id)]
             await self._core.state.commit(delete=[network, *stale])
-            await withdraw_wholly(self._core, withdraw(find(network.driver).network(network)), network)
+            await withdraw_wholly(self._core, withdraw(find(network.driver).network(network)), network.name)
             self._core.ipam.remove(network.id)
         self._core.events.network(network, "destroy")
 
@@ -126,7 +127,7 @@ class Networks:
                 plan = wanted
                 await state.commit(end=network)
             except BaseException:
-                await withdraw_wholly(self._core, plan.inverse(), network)
+                await withdraw_wholly(self._core, plan.inverse(), network.name)
                 stale = [e for _, e in state.members(network.id)]
                 self._core.ipam.remove(network.id)
                 await state.record(delete=[network, *stale], end=network)

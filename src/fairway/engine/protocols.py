@@ -252,6 +252,9 @@ class Files(Protocol):
 
     def append(self, container: str, name: str, text: str) -> None: ...
 
+    def edit(self, container: str, name: str, change: Callable[[str], str]) -> None:
+        """Replace the text by what ``change`` makes of it, in place."""
+
     def drop(self, container: str, name: str, words: frozenset[str]) -> None:
         """Take out the lines whose first word is one of these, in place; the others stay as they are."""
 

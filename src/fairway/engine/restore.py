@@ -13,7 +13,7 @@ from fairway.drivers import find
 from fairway.engine.attachments import Attachments
 from fairway.engine.containers import Containers
 from fairway.engine.core import Core
-from fairway.engine.lifecycle import Lifecycle, active
+from fairway.engine.lifecycle import Lifecycle
 from fairway.engine.state import Stored
 from fairway.model.container import Container
 from fairway.model.errors import Fault, System
@@ -54,12 +54,16 @@ class Restore:
     async def _take_back_start(self, container: Container) -> None:
         """As before the start; one that the restart policy had asked for is tried again later."""
         core = self._core
-        sandbox = core.state.sandboxes.get(container.sandbox)
-        idle = [self._attachments.idle(e) for e in core.state.endpoints_of(container.id)]
         old = container.state.status
         status = old if old in ("created", "exited", "restarting") else "exited"
         state = msgspec.structs.replace(container.state, status=status, pid=0)
-        new = msgspec.structs.replace(container, sandbox="", state=state, ports=())
+        new = msgspec.structs.replace(container, joined="", state=state)
+        if self._lifecycle.sharing.sharers(container.sandbox):
+            await core.state.commit(new)
+            return
+        sandbox = core.state.sandboxes.get(container.sandbox)
+        idle = [self._attachments.idle(e) for e in core.state.endpoints_of(container.id)]
+        new = msgspec.structs.replace(new, sandbox="", ports=())
         await core.state.commit(new, *idle, delete=[sandbox] if sandbox else [])
 
     def _dangling(self) -> Iterator[Stored]:
@@ -89,9 +93,9 @@ class Restore:
         for network in state.networks.values():
             facts += find(network.driver).network(network)
         for container in state.containers.values():
-            if active(container):
+            if container.state.active:
                 await self._lifecycle.overlay(container)
-                facts += self._lifecycle.facts(container)
+            facts += self._lifecycle.facts(container)
         return facts
 
     async def reconcile(self) -> list[Step]:
@@ -114,7 +118,7 @@ class Restore:
         for id_ in list(self._core.state.containers):
             async with self._core.locks.hold(f"container/{id_}"):
                 container = self._core.state.containers.get(id_)
-                if container is None or not active(container):
+                if container is None:
                     continue
                 wanted = [f for f in self._lifecycle.facts(container) if isinstance(f, Resolver)]
                 try:
@@ -129,7 +133,7 @@ class Restore:
         core = self._core
         for id_ in await core.runtime.kept():
             container = core.state.containers.get(id_)
-            if container and active(container):
+            if container and container.state.active:
                 continue
             try:
                 await (core.runtime.delete(id_) if container else core.runtime.forget(id_))
@@ -141,7 +145,7 @@ class Restore:
         core = self._core
         running = await core.runtime.running()
         for container in list(core.state.containers.values()):
-            if active(container):
+            if container.state.active:
                 if container.id not in running:
                     core.log.info("a container ended meanwhile", container=container.name)
                 self._lifecycle.watch(container)
@@ -153,6 +157,8 @@ class Restore:
                 container.state.status == "exited" and container.host.restart_policy.name == "always"
             ):
                 await self._start_again(container)
+            elif container.sandbox:  # others shared it
+                self._lifecycle.sharing.left(container.sandbox)
 
     async def _remove(self, container: Container) -> None:
         try:

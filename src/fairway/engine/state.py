@@ -71,8 +71,9 @@ class State:
         self._container_names: dict[str, str] = {}
         self._of_container: dict[str, dict[str, str]] = {}
         self._of_network: dict[str, dict[str, str]] = {}
-        self.host_interfaces: set[str] = set()
-        """Names of the host's ends of all endpoints."""
+        self._linkers: dict[str, dict[str, str]] = {}
+        self.host_interfaces: dict[str, str] = {}
+        """Names of the host's ends of all endpoints, each with its endpoint's key."""
 
     def load(self) -> None:
         """Read everything from the store; blocking, once, before the engine serves."""
@@ -174,11 +175,13 @@ class State:
                 if isinstance(old, Container) and old.name != thing.name:
                     self._container_names.pop(old.name, None)
                 self._container_names[thing.name] = thing.id
+                self._forget_links(old)
+                for link in thing.links:
+                    self._linkers.setdefault(link.target, {})[thing.id] = link.alias
             case Endpoint():
-                if isinstance(old, Endpoint):
-                    self.host_interfaces.discard(old.host_interface)
+                self._forget_interface(old)
                 if thing.host_interface:
-                    self.host_interfaces.add(thing.host_interface)
+                    self.host_interfaces[thing.host_interface] = key(thing)
                 self._of_container.setdefault(thing.container_id, {})[thing.network_id] = key(thing)
                 self._of_network.setdefault(thing.network_id, {})[thing.container_id] = key(thing)
             case _:
@@ -193,13 +196,23 @@ class State:
             case Container():
                 if self._container_names.get(thing.name) == thing.id:
                     del self._container_names[thing.name]
+                self._forget_links(old)
             case Endpoint():
-                if isinstance(old, Endpoint):
-                    self.host_interfaces.discard(old.host_interface)
+                self._forget_interface(old)
                 _unlink(self._of_container, thing.container_id, thing.network_id)
                 _unlink(self._of_network, thing.network_id, thing.container_id)
             case _:
                 pass
+
+    def _forget_interface(self, old: Stored | None) -> None:
+        """Unless another endpoint has it meanwhile."""
+        if isinstance(old, Endpoint) and self.host_interfaces.get(old.host_interface) == key(old):
+            del self.host_interfaces[old.host_interface]
+
+    def _forget_links(self, old: Stored | None) -> None:
+        if isinstance(old, Container):
+            for link in old.links:
+                _unlink(self._linkers, link.target, old.id)
 
     # Look-ups.
 
@@ -221,9 +234,9 @@ class State:
         return self.networks.get(self._network_names.get(name, ""))
 
     def container(self, reference: str) -> Container:
-        """By id, name, or unique id prefix."""
+        """By id, name, name that a link gives (``linker/alias``), or unique id prefix."""
         name = reference.removeprefix("/")
-        found = self.containers.get(reference) or self.containers.get(self._container_names.get(name, ""))
+        found = self.containers.get(reference) or self.container_named(name) or self._linked(name)
         if found:
             return found
         matches = _prefixed(self.containers, reference)
@@ -232,6 +245,17 @@ class State:
         if not matches:
             raise NotFound(f"No such container: {reference}")
         return self.containers[matches[0]]
+
+    def _linked(self, name: str) -> Container | None:
+        """By the name that a link gives: ``linker/alias``."""
+        linker, slash, alias = name.partition("/")
+        parent = self.container_named(linker) if slash else None
+        links = parent.links if parent else ()
+        return next((self.containers.get(link.target) for link in links if link.alias == alias), None)
+
+    def linkers(self, container_id: str) -> list[Container]:
+        """Containers that have a link to it, by id."""
+        return [self.containers[linker] for linker in sorted(self._linkers.get(container_id, ()))]
 
     def container_named(self, name: str) -> Container | None:
         return self.containers.get(self._container_names.get(name, ""))

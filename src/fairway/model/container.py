@@ -229,6 +229,11 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     def running(self) -> bool:
         return self.status in ("running", "paused", "restarting")
 
+    @property
+    def active(self) -> bool:
+        """Whether it has a process, and with it a root file system: not while it waits to restart."""
+        return self.status in ("running", "paused")
+
 
 class MountPoint(msgspec.Struct, frozen=True, kw_only=True):
     """A mount as resolved for one container: what inspect shows under ``Mounts``."""
@@ -248,6 +253,16 @@ class MountPoint(msgspec.Struct, frozen=True, kw_only=True):
     """A new named volume receives the image's files at that path on first use."""
 
 
+class Link(msgspec.Struct, frozen=True, kw_only=True):
+    """One link of a container on the default bridge."""
+
+    target: str
+    """Id of the container that it leads to."""
+    name: str
+    """The target's name when the link was made, for when it is gone."""
+    alias: str
+
+
 class Container(msgspec.Struct, frozen=True, kw_only=True):
     """One container. ``config`` is already merged with the image's defaults."""
 
@@ -264,8 +279,12 @@ class Container(msgspec.Struct, frozen=True, kw_only=True):
     mounts: tuple[MountPoint, ...] = ()
     ports: tuple[PortMapping, ...] = ()
     """What is published while it runs."""
+    links: tuple[Link, ...] = ()
+    """On the default bridge; what was asked for stands in ``host.links``."""
     sandbox: str = ""
     """Sandbox id, empty when the container has none of its own (host, container:, never started)."""
+    joined: str = ""
+    """Sandbox id of the container whose network it shares, while it runs."""
 
 
 class Exit(msgspec.Struct, frozen=True, kw_only=True):

@@ -114,3 +114,5 @@ class Sandbox(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     key: str
     """Path of the namespace file, ``<exec-root>/netns/<first 12 of id>``; the host's is ``default``."""
+    orphan: str = ""
+    """Name of the removed container that made it, while others still run in it."""

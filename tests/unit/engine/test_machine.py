@@ -256,16 +256,21 @@ class Machine(RuleBasedStateMachine):
         assert set(await self.world.runtime.kept()) == set(active)
         for container in state.containers.values():
             assert state.container_named(container.name) == container
-            assert bool(container.sandbox) <= (container.id in active)
-        assert {c.sandbox for c in active.values()} - {""} == set(state.sandboxes)
+            assert bool(container.joined) <= (container.id in active)
+            assert not (container.sandbox and container.joined)
+        joined = {c.joined for c in active.values()}
+        owners = {c.id: c for c in state.containers.values() if c.sandbox}
+        assert {c.sandbox for c in owners.values()} == set(state.sandboxes)
+        assert len(owners) == len(state.sandboxes)
+        assert all(c.id in active or c.sandbox in joined for c in owners.values())
         for endpoint in state.endpoints.values():
-            assert bool(endpoint.id) == (endpoint.container_id in active), endpoint
+            assert bool(endpoint.id) == (endpoint.container_id in {*active, *owners}), endpoint
             assert bool(endpoint.addresses) <= bool(endpoint.id)
             assert endpoint.container_id in state.containers
             assert endpoint.network_id in state.networks
-        assert state.host_interfaces == {e.host_interface for e in state.endpoints.values()} - {""}
+        assert set(state.host_interfaces) == {e.host_interface for e in state.endpoints.values()} - {""}
         self._check_addresses()
-        self._check_names(active)
+        self._check_names(owners)
         if not self.kernel.remainder:
             desired = {f for f in await self.engine._restore.desired() if not isinstance(f, Sysctl)}
             assert {f for f in await self.kernel.facts() if not isinstance(f, Sysctl)} == desired
@@ -283,9 +288,9 @@ class Machine(RuleBasedStateMachine):
             taken = sum(w.bit_count() for _, allocator in pairs for w in allocator._used._levels[0].values())
             assert taken == len(held) + 3 * len(pairs), "network, broadcast and gateway are always taken"
 
-    def _check_names(self, active: dict[str, Container]) -> None:
+    def _check_names(self, owners: dict[str, Container]) -> None:
         resolver = self.world.resolver
-        zones = [zone for c in active.values() if (zone := names.zone(self.state, c, ()))]
+        zones = [zone for c in owners.values() if (zone := names.zone(self.state, c, ()))]
         assert resolver.zones == {zone.sandbox: zone for zone in zones if zone.sandbox}
         for zone in resolver.zones.values():
             for network_id in zone.networks:
