@@ -19,11 +19,11 @@ from pathlib import Path
 from engines import Docker, Engine, Fairway
 from measures import MEASURES, Measure
 from packages import Unavailable, dockerd_path
+from publishing import PUBLISHING
 from report import Report, Row
 
+ALL = (*MEASURES, *PUBLISHING)
 QUICK_ROUNDS = 2
-WARM_UP = 1
-"""Rounds before the first that counts: caches and lazily started parts belong to no engine's median."""
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -42,7 +42,7 @@ def main() -> int:
         engines = stack.enter_context(_engines(folder, wanted, arguments.runtime, notes))
         rows = [
             row
-            for measure in MEASURES
+            for measure in ALL
             if not arguments.measures or measure.title in arguments.measures.split(",")
             for row in _take(measure, engines, QUICK_ROUNDS if arguments.quick else measure.rounds)
         ]
@@ -57,7 +57,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help=f"{QUICK_ROUNDS} rounds each: does it work?")
     parser.add_argument("--engines", default="fairway,dockerd", help="which engines, comma-separated")
-    titles = ", ".join(measure.title for measure in MEASURES)
+    titles = ", ".join(measure.title for measure in ALL)
     parser.add_argument("--measures", default="", help=f"only these, comma-separated: {titles}")
     parser.add_argument("--runtime", default="", help="crun or runc for fairway; dockerd has runc")
     parser.add_argument("--output", type=Path, default=RESULTS, help="directory for the results")
@@ -91,14 +91,15 @@ def _engines(folder: Path, wanted: Sequence[str], runtime: str, notes: list[str]
 
 def _take(measure: Measure, engines: Sequence[Engine], rounds: int) -> list[Row]:
     """All rounds of one measure on all engines."""
-    rows = {quantity: Row(quantity, measure.unit) for quantity in measure.quantities}
+    engines = [engine for engine in engines if not measure.only or engine.name in measure.only]
+    rows = {q: Row(q, measure.units.get(q, measure.unit)) for q in measure.quantities}
     with contextlib.ExitStack() as stack:
         prepared = {}
         for engine in engines:
             _progress(f"{measure.title}: preparing {engine.name}")
             prepared[engine.name] = measure.prepare(engine)
             stack.callback(measure.clean, engine, prepared[engine.name])
-        for number in range(-WARM_UP, rounds):
+        for number in range(-measure.warm_up, min(rounds, measure.rounds)):
             for engine in engines if number % 2 else reversed(engines):
                 _progress(f"{measure.title}: {engine.name}, round {max(0, number + 1)} of {rounds}")
                 samples = measure.round(engine, prepared[engine.name], number)

@@ -21,15 +21,26 @@ from visits import inside
 from fairway.api.client import ApiError, Client, Unreachable
 from fairway.kernel.netlink import Channel
 from fairway.kernel.rtnetlink import get_link
+from fairway.model.errors import Fault
 from fairway.runtime.images.busybox import make_busybox_image
 
 IMAGE = "busybox:latest"
 READY_SECONDS, STOP_SECONDS = 60.0, 30.0
+HOST, OUTSIDE_HOST = "192.168.56.1", "192.168.56.2"
+"""Addresses of an engine's host and of its neighbour on a wire of their own."""
 _SETUP = """
 set -e
 mount -t tmpfs tmpfs /run
 ip link set lo up
 echo 1 >/proc/sys/net/ipv4/ip_forward
+"""
+_OUTSIDE = """
+set -e
+ip link add wire type veth peer name wire netns {outside}
+ip addr add {host}/24 dev wire
+ip link set wire up
+nsenter -t {outside} -n -- ip addr add {neighbour}/24 dev wire
+nsenter -t {outside} -n -- ip link set wire up
 """
 
 
@@ -56,6 +67,7 @@ class Engine:
             if out.readline() != b"ready\n":
                 raise RuntimeError("cannot make a host of its own: this needs root and the ip program")
         self._channel = inside(self._anchor.pid, Channel)
+        self._outside: subprocess.Popen[bytes] | None = None
 
     # What differs.
 
@@ -87,7 +99,7 @@ class Engine:
         """Until it answers and has the image. Raises RuntimeError with the end of its log."""
         with self._log().open("ab") as log:
             self._daemon = subprocess.Popen(
-                [*self._enter(), *self.command()],
+                [*self.enter(), *self.command()],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -118,12 +130,14 @@ class Engine:
             except subprocess.TimeoutExpired:
                 self._daemon.kill()
                 self._daemon.wait()
-        for pid in self._others():
+        for pid in self.processes():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self._channel.close()
-        self._anchor.kill()
-        self._anchor.wait()
+        for anchor in (self._anchor, self._outside):
+            if anchor:
+                anchor.kill()
+                anchor.wait()
 
     def pid(self) -> int:
         assert self._daemon
@@ -131,10 +145,35 @@ class Engine:
 
     # Its host.
 
+    def enter(self) -> list[str]:
+        """Words that make a command run there."""
+        return ["nsenter", "-t", str(self._anchor.pid), "-n", "-m", "-u", "--"]
+
+    def outside(self) -> list[str]:
+        """Words that make a command run on another host, a wire away from this one."""
+        if self._outside is None:
+            command = ["unshare", "--net", "--", "sh", "-c", "echo ready; exec sleep infinity"]
+            self._outside = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
+            assert self._outside.stdout
+            with self._outside.stdout as out:
+                out.readline()
+            script = _OUTSIDE.format(outside=self._outside.pid, host=HOST, neighbour=OUTSIDE_HOST)
+            subprocess.run([*self.enter(), "sh", "-c", script], check=True)
+        return ["nsenter", "-t", str(self._outside.pid), "-n", "--"]
+
     def has_link(self, name: str) -> bool:
         """Whether its kernel has an interface of that name."""
         (answer,) = self._channel.exchange([get_link(name)])
         return bool(answer.code == 0)
+
+    def processes(self) -> Iterator[int]:
+        """Processes on its host but the daemon: nobody else is in its mount namespace."""
+        own = os.readlink(f"/proc/{self._anchor.pid}/ns/mnt")
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit() and int(entry.name) != self._anchor.pid:
+                with contextlib.suppress(OSError):
+                    if os.readlink(entry / "ns/mnt") == own:
+                        yield int(entry.name)
 
     # What measures use to prepare.
 
@@ -163,13 +202,10 @@ class Engine:
 
     # Details.
 
-    def _enter(self) -> list[str]:
-        return ["nsenter", "-t", str(self._anchor.pid), "-n", "-m", "-u", "--"]
-
     def _answers(self) -> bool:
         try:
             self.client.request("GET", "/_ping").read()
-        except (Unreachable, ApiError):
+        except Fault:  # not there yet, or closing what it cannot serve yet
             return False
         return True
 
@@ -178,15 +214,6 @@ class Engine:
 
     def _end_of_log(self) -> str:
         return "\n".join(self._log().read_text(errors="replace").splitlines()[-15:])
-
-    def _others(self) -> Iterator[int]:
-        """Processes on its host, all ours by construction: nobody else is in its mount namespace."""
-        own = os.readlink(f"/proc/{self._anchor.pid}/ns/mnt")
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit() and int(entry.name) != self._anchor.pid:
-                with contextlib.suppress(OSError):
-                    if os.readlink(entry / "ns/mnt") == own:
-                        yield int(entry.name)
 
 
 class Fairway(Engine):

@@ -22,7 +22,7 @@ DNS_SECONDS = 1.0
 PATIENCE = 10.0
 
 Round = dict[str, float]
-"""Quantity → sample: milliseconds, or queries per second."""
+"""Quantity → sample, in the unit that the measure gives it."""
 
 
 @dataclass
@@ -36,7 +36,13 @@ class Measure:
     round: Callable[[Engine, Any, int], Round]
     prepare: Callable[[Engine], Any] = field(default=lambda engine: None)
     clean: Callable[[Engine, Any], None] = field(default=lambda engine, prepared: None)
+    warm_up: int = 1
+    """Rounds before the first that counts: caches and lazily started parts belong to no engine's median."""
     unit: str = "ms"
+    units: dict[str, str] = field(default_factory=dict)
+    """Of quantities that are measured in another one."""
+    only: tuple[str, ...] = ()
+    """Names of the engines that take part; empty for all."""
 
 
 def timed(work: Callable[[], Any]) -> tuple[float, Any]:

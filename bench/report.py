@@ -33,10 +33,10 @@ class Row:
 
     def ratio(self, engines: Sequence[str]) -> float | None:
         """How many times faster the first of two engines is; None when there are not two."""
-        if len(engines) != 2:
+        if len(engines) != 2 or set(engines) - set(self.samples):
             return None
         ours, theirs = (self.median(engine) for engine in engines)
-        return ours / theirs if self.unit == "1/s" else theirs / ours
+        return ours / theirs if self.unit.endswith("/s") else theirs / ours
 
 
 @dataclass
@@ -57,7 +57,8 @@ class Report:
         for row in self.rows:
             cells = [f"{row.quantity}, {row.unit}", *(_cell(row, name) for name in names)]
             ratio = row.ratio(names)
-            lines.append(cells + ([f"**{ratio:.1f}×**"] if ratio is not None else []))
+            last = f"**{ratio:.1f}×**" if ratio is not None else ""
+            lines.append(cells + ([last] if len(names) == 2 else []))
         return "\n".join(_aligned(lines))
 
     def markdown(self) -> str:
@@ -74,7 +75,7 @@ class Report:
             {
                 "quantity": row.quantity,
                 "unit": row.unit,
-                "median": {name: row.median(name) for name in names},
+                "median": {name: row.median(name) for name in row.samples},
                 "ratio": row.ratio(names),
                 "samples": row.samples,
             }
@@ -106,6 +107,8 @@ def machine() -> Mapping[str, str]:
 
 
 def _cell(row: Row, engine: str) -> str:
+    if engine not in row.samples:
+        return ""
     lower, upper = row.quartiles(engine)
     return f"{_number(row.median(engine))} ({_number(lower)}–{_number(upper)})"
 
