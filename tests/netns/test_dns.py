@@ -5,8 +5,6 @@ upstream server lives on its loopback. Each sandbox is another namespace, entere
 """
 
 import asyncio
-import ctypes
-import fcntl
 import os
 import select
 import signal
@@ -15,15 +13,14 @@ import struct
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 from dnslib import EDNS0 as Edns
 from dnslib import RCODE, RR, DNSRecord
 from dnslib.server import BaseResolver, DNSLogger, DNSServer
 
+from fairway.companion.messages import Hello, frame
 from fairway.dns import forward, listener, messages
 from fairway.dns.control import ResolverClient, SocketHandover
 from fairway.dns.launch import Location
@@ -31,27 +28,11 @@ from fairway.engine.protocols import Resolver
 from fairway.model.address import Address
 from fairway.model.dns import NetworkNames, Zone
 from fairway.model.errors import InvalidParameter, System
+from thread_host import enter, in_thread, own_namespace, unshare
 
 pytestmark = pytest.mark.root
 
-T = TypeVar("T")
-CLONE_NEWNET = 0x40000000
-SIOCSIFFLAGS, IFF_UP = 0x8914, 1
 UPSTREAM, SILENT = "127.0.0.53", "127.0.0.54"
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-def unshare() -> None:
-    """Move the calling thread into a new network namespace with its loopback up."""
-    if _libc.unshare(CLONE_NEWNET):
-        raise OSError(ctypes.get_errno(), "unshare")
-    with socket.socket() as sock:
-        fcntl.ioctl(sock, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", IFF_UP))
-
-
-def in_thread(work: Callable[[], T]) -> T:
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(work).result()
 
 
 class Sandbox:
@@ -68,8 +49,7 @@ class Sandbox:
 
     def new_socket(self, kind: socket.SocketKind) -> socket.socket:
         def create() -> socket.socket:
-            if _libc.setns(self.namespace, CLONE_NEWNET):
-                raise OSError(ctypes.get_errno(), "setns")
+            enter(self.namespace)
             return socket.socket(socket.AF_INET, kind)
 
         sock = in_thread(create)
@@ -138,14 +118,8 @@ def read_frame(sock: socket.socket) -> bytes:
 
 @pytest.fixture
 def host() -> Iterator[None]:
-    """The calling thread, and threads made by it, are in a namespace of their own."""
-    before = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
-    unshare()
-    try:
+    with own_namespace():
         yield
-    finally:
-        assert _libc.setns(before, CLONE_NEWNET) == 0
-        os.close(before)
 
 
 class Zonefile(BaseResolver):  # type: ignore[misc]  # dnslib is untyped
@@ -413,7 +387,7 @@ async def test_a_resolver_of_another_version_is_replaced(location: Location) -> 
         connection, _ = old.accept()
         with connection, old:
             connection.recv(100)
-            connection.sendall(messages.frame(messages.Hello(messages.VERSION + 1)))
+            connection.sendall(frame(Hello(messages.VERSION + 1)))
             assert b"Shutdown" in connection.recv(100)
 
     thread = threading.Thread(target=serve)

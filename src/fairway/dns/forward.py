@@ -13,10 +13,10 @@ import os
 import socket
 from collections.abc import Callable, Sequence
 
+from fairway.companion.loop import READ, Loop, Timer
+from fairway.companion.stream import Stream
 from fairway.dns import wire
 from fairway.dns.exchange import Ask, Exchange, Reply
-from fairway.dns.loop import READ, Loop, Timer
-from fairway.dns.stream import Stream
 from fairway.dns.upstreams import Server
 from fairway.dns.wire import Query
 

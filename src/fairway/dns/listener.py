@@ -9,11 +9,11 @@ import socket
 from contextlib import suppress
 from typing import NamedTuple
 
+from fairway.companion.loop import READ, Loop
+from fairway.companion.stream import Stream
 from fairway.dns import wire
 from fairway.dns.directory import Directory, Entry
 from fairway.dns.forward import Forwarder
-from fairway.dns.loop import READ, Loop
-from fairway.dns.stream import Stream
 from fairway.dns.upstreams import HostServers, Server
 
 BATCH = 64

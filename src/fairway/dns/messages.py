@@ -1,26 +1,11 @@
-"""What daemon and resolver say to one another: one request, one reply, in order, over a unix stream socket.
-
-A message is four bytes of length, big endian, and that many bytes of MessagePack. ``Open`` carries two
-descriptors as SCM_RIGHTS with its first byte. The resolver outlives the daemon, and so its version: a client
-says ``Hello`` first, and replaces a resolver that speaks another version (``Shutdown`` keeps its form for
-ever).
-"""
-
-import struct
+"""What daemon and resolver say to one another (see ``companion.messages``)."""
 
 import msgspec
 
+from fairway.companion.messages import Done, Failed, Hello, Shutdown
 from fairway.model.dns import NetworkNames, Zone
 
 VERSION = 1
-
-PREFIX = struct.Struct("!I")
-
-
-class Hello(msgspec.Struct, frozen=True, tag=True):
-    """Answered by ``Hello`` with the resolver's version."""
-
-    version: int = VERSION
 
 
 class Publish(msgspec.Struct, frozen=True, tag=True):
@@ -46,15 +31,7 @@ class List(msgspec.Struct, frozen=True, tag=True):
     """Answered by ``Sandboxes``."""
 
 
-class Shutdown(msgspec.Struct, frozen=True, tag=True):
-    pass
-
-
 Request = Hello | Publish | Withdraw | Open | Close | List | Shutdown
-
-
-class Done(msgspec.Struct, frozen=True, tag=True):
-    pass
 
 
 class Sandboxes(msgspec.Struct, frozen=True, tag=True):
@@ -64,20 +41,7 @@ class Sandboxes(msgspec.Struct, frozen=True, tag=True):
     """Sandboxes that have sockets."""
 
 
-class Failed(msgspec.Struct, frozen=True, tag=True):
-    """The request was refused and changed nothing."""
-
-    message: str
-
-
 Response = Hello | Done | Sandboxes | Failed
 
-encode = msgspec.msgpack.Encoder().encode
 decode_request = msgspec.msgpack.Decoder(Request).decode
 decode_response = msgspec.msgpack.Decoder(Response).decode
-
-
-def frame(message: Request | Response) -> bytes:
-    """The message with its length before it."""
-    body = encode(message)
-    return PREFIX.pack(len(body)) + body

@@ -1,4 +1,4 @@
-"""The event loop of the resolver process: epoll and timers.
+"""The event loop of a companion: epoll and timers.
 
 Rejected: asyncio. It makes the process twice as large (20 MB instead of 10 before a line of ours), and adds
 a callback's cost to each datagram.

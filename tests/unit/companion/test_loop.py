@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from fairway.dns import loop as module
-from fairway.dns.loop import READ, Loop
+from fairway.companion import loop as module
+from fairway.companion.loop import READ, Loop
 
 
 class VirtualLoop(Loop):

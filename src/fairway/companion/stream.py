@@ -8,7 +8,7 @@ import socket
 import struct
 from collections.abc import Callable
 
-from fairway.dns.loop import READ, WRITE, Loop
+from fairway.companion.loop import READ, WRITE, Loop
 
 HIGH_WATER = 1 << 18
 """Bytes of unsent replies above which no more requests are read."""

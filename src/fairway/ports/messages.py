@@ -1,0 +1,37 @@
+"""What daemon and port holder say to one another (see ``companion.messages``)."""
+
+import msgspec
+
+from fairway.companion.messages import Done, Failed, Hello, Shutdown
+from fairway.model.hold import Held, Hold
+
+VERSION = 1
+
+
+class Change(msgspec.Struct, frozen=True, tag=True):
+    """Release, then hold; answered by ``Changed``. A port that is in both stays held all the time."""
+
+    release: tuple[Hold, ...]
+    hold: tuple[Hold, ...]
+
+
+class List(msgspec.Struct, frozen=True, tag=True):
+    """Answered by ``Holds``."""
+
+
+Request = Hello | Change | List | Shutdown
+
+
+class Changed(msgspec.Struct, frozen=True, tag=True):
+    outcomes: tuple[Held, ...]
+    """First of what was to be released, then of what was to be held."""
+
+
+class Holds(msgspec.Struct, frozen=True, tag=True):
+    holds: tuple[Hold, ...]
+
+
+Response = Hello | Done | Changed | Holds | Failed
+
+decode_request = msgspec.msgpack.Decoder(Request).decode
+decode_response = msgspec.msgpack.Decoder(Response).decode
