@@ -2,13 +2,14 @@
 
 A packet's way through ``inet fairway``, however many networks, endpoints and ports exist:
 
-    spoofed     from a bridge of ours to 127.0.0.0/8 → drop: loopback services stay out of reach, although
-                ``route_localnet`` lets published ports answer on 127.0.0.1
+    spoofed     from a bridge of ours to or as 127.0.0.0/8 → drop: loopback services stay out of reach, and
+                believe no container, although ``route_localnet`` lets published ports answer on 127.0.0.1
     prerouting  ``user_prerouting`` (the administrator's), then
                 to an address of this host, but not its loopback: published there or on all addresses → the
                 container's address. A packet from outside to 127.0.0.0/8 is left for the kernel to refuse
     output      likewise for the host's own connections, 127.0.0.0/8 included. [::1] and link-local addresses
-                cannot be forwarded and are left to the port holder
+                cannot be forwarded and are left to the port holder; not so from internal networks, to which
+                the port holder would be a way out
     input       from an internal network to a port that the port holder proxies → drop: it leads outside
     forward     ``user_forward`` (the administrator's), then
                 a reply to something already allowed → accept
@@ -18,8 +19,8 @@ A packet's way through ``inet fairway``, however many networks, endpoints and po
                 between two bridges of ours → drop: networks are isolated
                 from a bridge of ours to anywhere else → accept
                 to a bridge of ours → drop: an address behind a bridge is not reachable from outside
-    within      the network is in ``closed`` (icc off) → accept what is published or linked, drop the rest;
-                else accept
+    within      the network is in ``closed`` (icc off) → accept what is published or linked, and what asks
+                for a neighbour's MAC, as ARP does for IPv4; drop the rest. Else accept
     postrouting ``user_postrouting`` (the administrator's), then
                 from a container to itself by way of its published port, or routed back into its own network,
                 or from the host's loopback → the bridge's address, so that the answer comes back through here
@@ -31,7 +32,9 @@ needs that, and such a bridge asks for it by itself (``plan.Bridge.filtered``).
 
 Sets hold interface names or addresses and are hash sets: a look-up costs the same with one or a thousand
 networks. Elements with counters count the packets, or connections where the chain is a NAT chain, that they
-decided. ``accept`` ends this table only; other tables of the host still decide. Policies are never touched.
+decided; those of ``same`` merely what they matched. ``!=`` never counts, so ``within`` drops by a second look
+at ``closed``. ``accept`` ends this table only; other tables of the host still decide. Policies are never
+touched.
 
 Rejected: a rule (or a chain) per network, whose cost grows with each; sets of prefixes with ``flags
 interval``, whose updates slow down with size; keying by subnet, which a spoofed source address defeats.
@@ -67,6 +70,9 @@ OBJECTS = (
     *(names[kind] for names in (LINKED, OWN, PUBLISH, PUBLISH_AT) for kind in (4, 6)),
 )
 """All sets and maps."""
+
+SPOOFED, ISOLATED, UNPUBLISHED = "spoofed", "isolated", "unpublished"
+"""Comments on the rules that count for all networks together."""
 
 USER_CHAINS = ("user_prerouting", "user_forward", "user_postrouting")
 """Left to the administrator: created empty, visited first, never changed."""
@@ -113,22 +119,28 @@ table {FAMILY} {TABLE} {{
 
     chain within {{
         iifname != @{CLOSED} accept
+        icmpv6 type {{ nd-neighbor-solicit, nd-neighbor-advert }} accept
         ct status dnat accept
         ip saddr . ip daddr . meta l4proto . th dport @{LINKED[4]} accept
         ip6 saddr . ip6 daddr . meta l4proto . th dport @{LINKED[6]} accept
-        counter drop
+        iifname @{CLOSED} drop
     }}
 
     chain spoofed {{
         type filter hook prerouting priority raw; policy accept;
-        {skip}iifname @{BRIDGES} ip daddr 127.0.0.0/8 counter drop
+        {skip}ip daddr 127.0.0.0/8 iifname @{BRIDGES} goto loopback
+        ip saddr 127.0.0.0/8 iifname @{BRIDGES} goto loopback
+    }}
+
+    chain loopback {{
+        counter drop comment "{SPOOFED}"
     }}
 
     chain prerouting {{
         type nat hook prerouting priority dstnat; policy accept;
         {skip}jump user_prerouting
         ip daddr 127.0.0.0/8 return
-        ip6 daddr fe80::/10 return
+        ip6 daddr fe80::/10 iifname != @{INTERNAL} return
         fib daddr type local goto to_container
     }}
 
@@ -140,7 +152,7 @@ table {FAMILY} {TABLE} {{
 
     chain input {{
         type filter hook input priority filter; policy accept;
-        {skip}iifname @{INTERNAL} meta l4proto . th dport @{PROXIED} counter drop
+        {skip}meta l4proto . th dport @{PROXIED} iifname @{INTERNAL} drop
     }}
 
     chain forward {{
@@ -151,9 +163,9 @@ table {FAMILY} {TABLE} {{
         iifname @{INTERNAL} drop
         oifname @{INTERNAL} drop
         ct status dnat accept
-        iifname @{BRIDGES} oifname @{BRIDGES} counter drop
+        iifname @{BRIDGES} oifname @{BRIDGES} counter drop comment "{ISOLATED}"
         iifname @{BRIDGES} accept
-        oifname @{BRIDGES} counter drop
+        oifname @{BRIDGES} counter drop comment "{UNPUBLISHED}"
     }}
 
     chain postrouting {{

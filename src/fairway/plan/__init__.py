@@ -12,6 +12,7 @@ Rejected: imperative steps ("run this command"), which need a hand-written inver
 with what the kernel holds, and make recovery a second program.
 """
 
+from fairway.plan.counted import Count, Counted
 from fairway.plan.facts import (
     HOST,
     Address,
@@ -35,6 +36,8 @@ __all__ = [
     "HOST",
     "Address",
     "Bridge",
+    "Count",
+    "Counted",
     "Element",
     "Fact",
     "Flows",

@@ -3,7 +3,9 @@
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
+from fairway.model.address import host
 from fairway.plan.facts import (
+    HOST,
     Address,
     Bridge,
     Element,
@@ -91,13 +93,14 @@ def difference(desired: Iterable[Fact], actual: Collection[Fact]) -> Plan:
     """The plan that leads from what the kernel holds to what it should hold.
 
     What is not wanted goes first, dependants before what they depend on; then what is missing comes, in the
-    order desired. Sysctls that are not wanted stay, see ``Sysctl``.
+    order desired. Sysctls that are not wanted stay, see ``Sysctl``. With an address of a sandbox go its
+    connections, which the kernel does not report.
     """
     wanted = tuple(dict.fromkeys(desired))
     keep = frozenset(wanted)
-    surplus = sorted(
-        (f for f in actual if f not in keep and not isinstance(f, Sysctl)),
-        key=lambda f: ORDER.index(type(f)),
-    )
+    gone = [f for f in actual if f not in keep and not isinstance(f, Sysctl)]
+    flows = [Flows(host(f.address)) for f in gone if isinstance(f, Address) and f.namespace != HOST]
+    gone += [f for f in dict.fromkeys(flows) if f not in keep and f not in gone]
+    surplus = sorted(gone, key=lambda f: ORDER.index(type(f)))
     have = frozenset(actual)
     return withdraw(surplus) + establish(f for f in wanted if f not in have)
