@@ -9,7 +9,7 @@
 import re
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import api_table
@@ -21,11 +21,6 @@ from fairway.daemon import arguments, flags
 from fairway.model.errors import Fault
 
 ROOT = Path(__file__).parents[1]
-GENERATED: dict[str, Callable[[], str]] = {
-    "docs/api.md": api_table.page,
-    "docs/daemon-options.md": flags.page,
-    "docs/packets.md": packet_pages.page,
-}
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _OURS = re.compile(r"(?:\.ci|bench|docs|packaging|scripts|src|tests)/[\w./-]*")
@@ -35,12 +30,22 @@ def documents() -> list[Path]:
     return sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 
+def generated() -> dict[str, str]:
+    """What generators say that pages are, by path."""
+    pages = {"docs/api.md": api_table.page(), "docs/daemon-options.md": flags.page()}
+    return pages | packet_pages.pages()
+
+
 def stale() -> Iterator[str]:
-    """Generated pages that are not what their generator says."""
-    for name, page in GENERATED.items():
+    """Generated pages that are not what their generator says, and those that none speaks of any more."""
+    pages = generated()
+    for name, text in pages.items():
         path = ROOT / name
-        if not path.exists() or path.read_text() != page():
+        if not path.exists() or path.read_text() != text:
             yield f"{name}: out of date, run: .venv/bin/python scripts/check_docs.py --write"
+    for path in (ROOT / "docs/packets").glob("*"):
+        if str(path.relative_to(ROOT)) not in pages:
+            yield f"{path.relative_to(ROOT)}: nothing generates it, remove it"
 
 
 def slugs(text: str) -> set[str]:
@@ -148,8 +153,9 @@ def faults(path: Path, targets: set[str]) -> Iterator[str]:
 def main(words: list[str]) -> int:
     """Print one line per fault; 1 if there is any."""
     if words == ["--write"]:
-        for name, page in GENERATED.items():
-            (ROOT / name).write_text(page())
+        for name, text in generated().items():
+            (ROOT / name).parent.mkdir(exist_ok=True)
+            (ROOT / name).write_text(text)
     elif words:
         sys.stderr.write("usage: scripts/check_docs.py [--write]\n")
         return 2

@@ -10,7 +10,7 @@ say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
 
 packages=(python3 python3-venv iproute2 util-linux libnftables1 nftables conmon runc crun skopeo busybox-static
   golang-github-containers-common ca-certificates)
-[ "$kind" = dev ] && packages+=(bridge-utils ethtool net-tools curl docker-registry iputils-ping procps openssl)
+[ "$kind" = dev ] && packages+=(bridge-utils ethtool iptables net-tools curl docker-registry iputils-ping procps openssl)
 
 missing=()
 for package in "${packages[@]}"; do

@@ -1,314 +1,163 @@
-"""``docs/packets.md``: what packets meet in the firewall, found by walking the ruleset itself.
+"""``docs/packets/``: what packets meet, hop by hop, found by interpreting the ruleset's text.
 
-Each case is the first packet of a connection on a host with four networks. The rules it meets are read from
-``firewall/ruleset.py``, the sets from ``firewall/networks.py`` and ``firewall/publish.py``. A rule of a shape
-that nobody explained to ``_matches`` is an error, so the page cannot silently go stale. Whether the kernel
-agrees is for the tests on real packets (``tests/netns``, ``tests/scenarios``).
+Each case is the first packet of a connection on the host of ``packet_scene``. Routing is ``kernel.trace``'s,
+the rules are ``firewall/ruleset.py``'s as ``rule_walk`` reads them, sets and ports are what drivers and
+firewall derive. Whether the kernel agrees is for real packets to say (``tests/netns/test_reachability.py``).
 """
 
-import ipaddress
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
 
-from fairway.firewall.networks import elements
-from fairway.firewall.publish import published
-from fairway.firewall.ruleset import RULESET
-from fairway.model.address import Address
-from fairway.model.network import PortMapping
+from fairway.firewall.ruleset import OBJECTS, RULESET
+from fairway.kernel.trace import OUTSIDE, Hop, Journey, Packet, Scene, walk
+from fairway.plan import HOST
+from packet_cases import PAGES, Case, Page
+from packet_scene import facts
+from rule_walk import Chain, RuleWalk, chains, elements_of
 
-WEB, APP, BACK, SHUT = "br-web", "br-app", "br-back", "br-shut"
-HOST_ADDRESSES = ("192.0.2.10", "127.0.0.1", "172.18.0.1", "172.19.0.1", "172.20.0.1", "172.21.0.1")
-SUBNETS = {WEB: "172.18.0.0/16", APP: "172.19.0.0/16", BACK: "172.20.0.0/16", SHUT: "172.21.0.0/16"}
-OUTSIDE = "eth0"
+CHAINS = chains(RULESET)
 
-
-@dataclass(frozen=True)
-class Packet:
-    source: str
-    destination: str
-    port: int
-    incoming: str = ""
-    """Interface by which the host received it; empty for the host's own."""
-    translated: bool = False
-    """Whether its connection's destination was changed (``ct status dnat``)."""
-
-    @property
-    def outgoing(self) -> str:
-        """The interface that the host's routes choose."""
-        return next((b for b, net in SUBNETS.items() if _within(self.destination, net)), OUTSIDE)
+PURPOSES = {
+    "user_prerouting": "yours: before anything is translated",
+    "user_forward": "yours: before any packet is forwarded, or refused",
+    "user_postrouting": "yours: before any source is changed",
+    "spoofed": "keeps containers away from the host's loopback, and loopback sources away from the host",
+    "loopback": "counts and drops them",
+    "prerouting": "what comes to an address of the host and is published there goes to its container",
+    "output": "the same for the host's own connections",
+    "to_container": "the published ports: first those on one address, then those on all",
+    "input": "keeps internal networks away from what the port holder would pass on",
+    "forward": "which networks may talk to whom",
+    "within": "who may talk to whom inside of one network",
+    "postrouting": "whose source changes, and to which address",
+}
+"""What each chain is for. The order is the text's; each chain has to be here."""
 
 
-@dataclass(frozen=True)
-class Case:
-    title: str
-    explanation: str
-    packet: Packet
-
-
-@dataclass
-class Walk:
-    """What a packet met: lines of the page, and how it ended."""
-
-    lines: list[str] = field(default_factory=list)
-    end: str = ""
-
-
-CASES = (
-    Case(
-        "Container to a container of the same network",
-        "The bridge carries the frame; the host's routing never sees it. Where `br_netfilter` hands bridged "
-        "frames to the firewall, they meet these rules:",
-        Packet("172.18.0.2", "172.18.0.3", 80, WEB),
-    ),
-    Case(
-        "The same, on a network without inter-container communication",
-        "`com.docker.network.bridge.enable_icc=false`. The driver turns `br_netfilter` on for it.",
-        Packet("172.21.0.2", "172.21.0.3", 80, SHUT),
-    ),
-    Case(
-        "Container to a container of another network",
-        "Networks are isolated from one another.",
-        Packet("172.18.0.2", "172.19.0.2", 80, WEB),
-    ),
-    Case(
-        "Container to the outside",
-        "It leaves with the host's address.",
-        Packet("172.18.0.2", "198.51.100.1", 443, WEB),
-    ),
-    Case(
-        "Container of an internal network to the outside",
-        "Such a container has no default route. If it sets one itself:",
-        Packet("172.20.0.2", "198.51.100.1", 443, BACK),
-    ),
-    Case(
-        "Outside to a published port",
-        "`--publish 8080:80` of the container 172.18.0.2. The container sees the caller's address.",
-        Packet("198.51.100.1", "192.0.2.10", 8080, OUTSIDE),
-    ),
-    Case(
-        "Outside to a port published on one address",
-        "`--publish 192.0.2.10:8443:443`.",
-        Packet("198.51.100.1", "192.0.2.10", 8443, OUTSIDE),
-    ),
-    Case(
-        "Outside to a port that is not published",
-        "On the host's address nobody answers but the host itself.",
-        Packet("198.51.100.1", "192.0.2.10", 9999, OUTSIDE),
-    ),
-    Case(
-        "Outside straight to a container's address",
-        "A neighbour of the host may route there; published or not, it is dropped.",
-        Packet("198.51.100.1", "172.18.0.2", 80, OUTSIDE),
-    ),
-    Case(
-        "Host to a container",
-        "Every port, published or not.",
-        Packet("172.18.0.1", "172.18.0.2", 80),
-    ),
-    Case(
-        "Host's loopback to a published port",
-        "There is no proxy process: the kernel translates (`route_localnet` is on for the bridge), and the "
-        "container sees the bridge's address.",
-        Packet("127.0.0.1", "127.0.0.1", 8080),
-    ),
-    Case(
-        "Container to a port published by a container of another network",
-        "By way of the host's address. Publishing opens the port to everybody, as in Docker.",
-        Packet("172.19.0.2", "192.0.2.10", 8080, APP),
-    ),
-    Case(
-        "Container to a port that it publishes itself",
-        "The source becomes the bridge's address, so that the answer comes back through the host. This is "
-        "the way with `net.bridge.bridge-nf-call-iptables` at 0. At 1 the translation happens in the bridge, "
-        "which sends no frame back to the port it came from: the connection fails, see [limits](limits.md).",
-        Packet("172.18.0.2", "192.0.2.10", 8080, WEB),
-    ),
-    Case(
-        "Container to the host",
-        "The gateway's address, or any other of the host. No rule concerns what the host itself offers.",
-        Packet("172.18.0.2", "172.18.0.1", 22, WEB),
-    ),
-    Case(
-        "Container to the host's loopback addresses",
-        "A container that sends to 127.0.0.0/8 through its interface:",
-        Packet("172.18.0.2", "127.0.0.1", 8080, WEB),
-    ),
-)
-
-_SETS: dict[str, dict[tuple[str, ...], str]] = {}
-for _fact in (
-    *elements(WEB, icc=True, internal=False, masquerade=True),
-    *elements(APP, icc=True, internal=False, masquerade=True),
-    *elements(BACK, icc=True, internal=True, masquerade=True),
-    *elements(SHUT, icc=False, internal=False, masquerade=True),
-    *published(
-        (
-            PortMapping(container_port=80, host_port=8080),
-            PortMapping(container_port=443, host_port=8443, host_address=Address("192.0.2.10")),
-        ),
-        Address("172.18.0.2"),
-    ),
-):
-    _SETS.setdefault(_fact.table_object, {})[_fact.key] = _fact.value
-
-
-def chains() -> dict[str, list[str]]:
-    """Rules by chain, hook declarations left out."""
-    found: dict[str, list[str]] = {}
-    for name, body in re.findall(r"chain (\w+) \{\n(.*?)\n?    \}", RULESET, re.DOTALL):
-        rules = [line.strip() for line in body.splitlines() if line.strip()]
-        found[name] = [rule for rule in rules if not rule.startswith("type ")]
-    return found
-
-
-CHAINS = chains()
-HOOKED = dict[str, str](re.findall(r"chain (\w+) \{\s+type \w+ hook (\w+) priority", RULESET))
-
-
-def _within(address: str, network: str) -> bool:
-    return ipaddress.ip_address(address) in ipaddress.ip_network(network)
-
-
-def _matches(condition: str, packet: Packet) -> bool:
-    """Whether the packet fulfils the conditions of a rule, its verdict cut off."""
-    fixed = {
-        "": True,
-        "ct state established,related": False,  # every case is the first packet of its connection
-        "ct status dnat": packet.translated,
-        "fib daddr type local": packet.destination in HOST_ADDRESSES,
+def pages() -> dict[str, str]:
+    """The text of each page, by its path below the project."""
+    return {"docs/packets/README.md": "\n".join(_index())} | {
+        f"docs/packets/{page.name}.md": "\n".join(_page(page)) for page in PAGES
     }
-    if condition in fixed:
-        return fixed[condition]
-    if found := re.fullmatch(r"(iifname|oifname|iifname \. oifname) @(\w+)(?: (.+))?", condition):
-        names = {"iifname": packet.incoming, "oifname": packet.outgoing}
-        key = tuple(names[part] for part in found[1].split(" . "))
-        return key in _SETS.get(found[2], {}) and _matches(found[3] or "", packet)
-    if found := re.fullmatch(r"ip (saddr|daddr) ([0-9./]+)(?: (.+))?", condition):
-        address = packet.source if found[1] == "saddr" else packet.destination
-        return _within(address, found[2]) and _matches(found[3] or "", packet)
-    raise ValueError(f"explain this condition to scripts/packet_pages.py: {condition}")
 
 
-def _target(rule: str, packet: Packet) -> tuple[str, int] | None:
-    """Where a ``dnat`` rule leads, None where its map has no entry."""
-    found = re.fullmatch(r"dnat ip to (ip daddr \. )?meta l4proto \. th dport map @(\w+)", rule)
-    if not found:
-        raise ValueError(f"explain this rule to scripts/packet_pages.py: {rule}")
-    key = ("tcp", str(packet.port))
-    value = _SETS.get(found[2], {}).get((packet.destination, *key) if found[1] else key)
-    if value is None:
-        return None
-    address, _, port = value.partition(" . ")
-    return address, int(port)
+def journey(case: Case) -> tuple[Journey, int]:
+    """Where the case's packet goes, and how many rules it meets on its way."""
+    known = facts(bridged=case.bridged, published=case.published)
+    rules = RuleWalk(CHAINS, elements_of(known))
+    return walk(Scene(known), case.packet, rules), rules.met
 
 
-def _chain(name: str, packet: Packet, walk: Walk, depth: int = 0) -> tuple[str, Packet]:
-    """Take the packet through a chain; the verdict (``accept``, ``drop``, empty) and the packet after it."""
-    if depth == 0:
-        walk.lines.append(f"- **{name}** ({HOOKED[name]})")
-    for rule in CHAINS[name]:
-        if rule.startswith("dnat "):
-            target = _target(rule, packet)
-            if target:
-                walk.lines.append(f"  - `{rule}` → {target[0]}:{target[1]}")
-                return "accept", replace(packet, destination=target[0], port=target[1], translated=True)
-            continue
-        condition, verdict = _split(rule)
-        if not _matches(condition, packet):
-            continue
-        jump = re.fullmatch(r"(goto|jump) (\w+)", verdict)
-        if jump and not CHAINS[jump[2]]:
-            continue
-        walk.lines.append(f"  - `{rule}`")
-        if jump:
-            result, packet = _chain(jump[2], packet, walk, depth + 1)
-            if result or jump[1] == "goto":
-                return result, packet
-        elif verdict == "masquerade":
-            address = "the bridge's address" if packet.outgoing in SUBNETS else "the host's address"
-            walk.lines[-1] += f" → from {address}"
-            return "accept", packet
-        elif verdict != "return":
-            return verdict, packet
-        else:
-            return "", packet
-    return "", packet
+def _index() -> Iterator[str]:
+    yield _INTRODUCTION
+    for page in PAGES:
+        yield f"- [{page.title}]({page.name}.md)"
+    yield "\n## The chains\n"
+    yield "At each hook, in the order of their priority. Those without a hook are entered from others.\n"
+    yield "| chain | hook | priority | what it is for |\n|---|---|---|---|"
+    for chain in _in_order():
+        at = f"{chain.hook} | {chain.priority}" if chain.hook else "– | –"
+        yield f"| `{chain.name}` | {at} | {PURPOSES[chain.name]} |"
+    yield f"\n## The rules\n\n{len(OBJECTS)} sets and maps, and these chains. They are written once.\n\n```"
+    for chain in _in_order():
+        yield f"chain {chain.name} {{"
+        yield from (f"    {rule}" for rule in chain.rules)
+        yield "}"
+    yield "```\n"
 
 
-def _split(rule: str) -> tuple[str, str]:
-    found = re.fullmatch(r"(.*?) ?((?:goto|jump) \w+|accept|drop|return|masquerade)", rule)
-    if not found:
-        raise ValueError(f"explain this rule to scripts/packet_pages.py: {rule}")
-    return found[1], found[2]
+def _in_order() -> list[Chain]:
+    """By hook along the way of a packet, then by priority."""
+    hooks = ("prerouting", "output", "input", "forward", "postrouting", "")
+    return sorted(CHAINS.values(), key=lambda chain: (hooks.index(chain.hook), chain.priority))
 
 
-def walk(case: Case) -> Walk:
-    """The chains that the case's packet passes, in the kernel's order."""
-    passed, packet = Walk(), case.packet
-    first = [name for name, hook in HOOKED.items() if hook == ("prerouting" if packet.incoming else "output")]
-    for name in first:
-        verdict, packet = _chain(name, packet, passed)
-        if verdict == "drop":
-            passed.end = "dropped"
-            return passed
-    if packet.destination in HOST_ADDRESSES:
-        passed.end = "delivered to the host itself"
-        return passed
-    later = [*(["forward"] if packet.incoming else []), "postrouting"]
-    for name in (name for hook in later for name, at in HOOKED.items() if at == hook):
-        verdict, packet = _chain(name, packet, passed)
-        if verdict == "drop":
-            passed.end = "dropped"
-            return passed
-    passed.end = f"out through `{packet.outgoing}`"
-    return passed
+def _page(page: Page) -> Iterator[str]:
+    yield f"# {page.title}\n"
+    yield "The host and its networks are those of the [index](README.md).\n"
+    for case in page.cases:
+        yield from _case(case)
 
 
 def _case(case: Case) -> Iterator[str]:
-    packet, passed = case.packet, walk(case)
-    via = f"received on `{packet.incoming}`" if packet.incoming else "the host's own"
-    yield from (
-        f"## {case.title}",
-        "",
-        case.explanation,
-        "",
-        f"{packet.source} → {packet.destination}, TCP port {packet.port}, {via}.",
-        "",
-        *passed.lines,
-        "",
-        f"**{passed.end[0].upper()}{passed.end[1:]}.**",
-        "",
+    passed, met = journey(case)
+    yield f"## {case.title}\n"
+    if case.explanation:
+        yield f"{case.explanation}\n"
+    yield f"{_question(case.packet)}\n"
+    for hop in passed.hops:
+        yield from _hop(hop)
+    if passed.verdict == "dropped" and passed.by in _HOOKS:
+        yield from _hop(Hop("", passed.reason, passed.by))
+    yield f"\n**{_end(passed)}** It met {met} rules.\n"
+
+
+_HOOKS = {chain.hook for chain in CHAINS.values()} - {""}
+
+
+def _hop(hop: Hop) -> Iterator[str]:
+    """A place, or a hook there with the rules that matched."""
+    if hop.by not in _HOOKS:
+        yield f"- `{hop.place}`{f': {hop.why}' if hop.why else ''}"
+        return
+    yield f"  - {hop.by}" if hop.why else f"  - {hop.by}: no rule matches"
+    for line in hop.why.splitlines():
+        chain, rule, target = line.split("\t")
+        yield f"    - chain `{chain}`: `{rule}`{f' → {target}' if target else ''}"
+
+
+def _question(packet: Packet) -> str:
+    source = {HOST: "The host", OUTSIDE: f"{packet.address}, outside,"}.get(
+        packet.source, f"`{packet.source}`"
     )
+    where = f"[{packet.destination}]" if ":" in packet.destination else packet.destination
+    what = "pings" if packet.protocol == "icmp" else "connects to"
+    return f"{source} {what} {where}{f':{packet.port}' if packet.port else ''}."
 
 
-INTRODUCTION = """# What a packet meets
+def _end(passed: Journey) -> str:
+    seen = f", which sees {passed.source}" if passed.source else ""
+    where = f"[{passed.address}]" if ":" in passed.address else passed.address
+    match passed.verdict:
+        case "delivered":
+            who = "the host itself" if passed.namespace == HOST else f"`{passed.namespace}`"
+            return f"Delivered to {who}, {where}{f':{passed.port}' if passed.port else ''}{seen}."
+        case "leaves":
+            return f"Leaves through `{passed.path[-1]}`; the other end sees {passed.source}."
+        case "dropped":
+            return "Dropped." if passed.by in _HOOKS else f"Dropped: {passed.reason}."
+        case _:
+            return f"Unreachable: {passed.reason}."
+
+
+_INTRODUCTION = """# What a packet meets
 
 Fairway keeps one nftables table, `inet fairway`. Its rules are written once, when the daemon starts. Creating
 a network or publishing a port only adds elements to sets and maps, so a packet meets the same number of rules
-with one network or with a thousand. See it with `nft list table inet fairway`.
+with one network or with a thousand. See it with `nft list table inet fairway`, or with `fairway rules`.
 
-Below is the way of the first packet of a connection. Each item is a chain with the rules that match there; a
-chain without items lets the packet pass. Later packets of an accepted connection match
+The pages below follow the first packet of a connection from place to place: the interfaces that it passes,
+and at each hook of the kernel the rules that match. Later packets of an accepted connection match
 `ct state established,related accept` in `forward`, and are translated like the first without a new look-up.
 `accept` ends Fairway's own chains only: other tables of the host still decide, and Fairway never changes
-them. Rules of your own for forwarded packets go into the chain `user_forward`. It comes before Fairway's
-rules, and Fairway never changes it. The table is gone after a reboot, and your rules with it: add them again
-once the daemon has started.
+them. Rules of your own go into the chains `user_prerouting`, `user_forward` and `user_postrouting`: they
+come before Fairway's, and Fairway never changes them. The table is gone after a reboot, and your rules with
+it: add them again once the daemon has started.
 
-The host has the address 192.0.2.10 on `eth0`, and these networks:
+The host has the addresses 192.0.2.10 and 2001:db8::10 on `eth0`, and these networks:
 
-| network | bridge | subnet | |
-|---|---|---|---|
-| web | `br-web` | 172.18.0.0/16 | 172.18.0.2 publishes 8080 → 80, and 443 on 192.0.2.10:8443 |
-| app | `br-app` | 172.19.0.0/16 | |
-| back | `br-back` | 172.20.0.0/16 | `--internal` |
-| shut | `br-shut` | 172.21.0.0/16 | `-o com.docker.network.bridge.enable_icc=false` |
+| network | bridge | subnets | | containers |
+|---|---|---|---|---|
+| web | `br-web` | 172.18.0.0/16, fd00:18::/64 | | `server`, `client` |
+| app | `br-app` | 172.19.0.0/16, fd00:19::/64 | not masqueraded | `other` |
+| back | `br-back` | 172.20.0.0/16, fd00:20::/64 | `--internal` | `hidden`, `rogue` |
+| shut | `br-shut` | 172.21.0.0/16, fd00:21::/64 | icc off | `database`, `stranger`, `friend` |
+| old | `br-old` | 172.22.0.0/16 | IPv4 only | `legacy` |
 
-This page is generated from the ruleset by `scripts/packet_pages.py`.
+`server` publishes `8080:80`, `192.0.2.10:8443:443` and `127.0.0.1:9090:80`; `legacy` publishes `8085:80`;
+`friend` has a link to `database`, which exposes 5432.
+
+These pages are generated from the ruleset by `scripts/packet_pages.py`, and packets on a real kernel are held
+against the same computation (`tests/netns/test_reachability.py`).
+
+## The scenarios
 """
-
-
-def page() -> str:
-    """The text of ``docs/packets.md``."""
-    return "\n".join([INTRODUCTION, *(line for case in CASES for line in _case(case))])

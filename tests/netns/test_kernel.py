@@ -7,12 +7,14 @@ import random
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from fairway.firewall.networks import elements
+from fairway.kernel import features, links
 from fairway.kernel.linux import LinuxKernel
 from fairway.kernel.trace import trace
 from fairway.model.address import Address as IP
@@ -254,17 +256,21 @@ async def test_rules_that_are_not_ours_any_more_are_written_anew(
 ) -> None:
     """After ``nft flush table``, or when an earlier version wrote it; elements and user chains stay."""
     await kernel.apply(network(1))
-    before = host.run("nft list table inet fairway").stdout
+    before = host.run("nft -s list table inet fairway").stdout
     assert host.run(f"nft {harm}").returncode == 0
     host.run("nft flush chain inet fairway user_forward; nft add rule inet fairway user_forward counter drop")
     if "version" in harm:
         host.run("nft add rule inet fairway forward drop")
+    assert not (await kernel.counted()).installed
     await kernel.install()
-    after = host.run("nft list table inet fairway").stdout
+    counted = await kernel.counted()
+    assert counted.installed
+    assert counted.user["user_forward"] == 1
+    after = host.run("nft -s list table inet fairway").stdout
     assert "drop" in host.run("nft list chain inet fairway user_forward").stdout
     host.run("nft flush chain inet fairway user_forward")
     assert after != before
-    assert host.run("nft list table inet fairway").stdout == before
+    assert host.run("nft -s list table inet fairway").stdout == before
 
 
 async def test_maps_verdicts_and_conflicts(host: NetnsHost) -> None:
@@ -406,6 +412,23 @@ async def test_mtu_that_the_kernel_refuses_leaves_no_link(host: NetnsHost, kerne
     with pytest.raises(System, match=r"cannot set up bridge br-7: Invalid argument \(.*mtu"):
         await kernel.apply(establish([Bridge("br-7", Mac("02:42:0a:00:00:07"), 70000)]))
     assert await kernel.interfaces() == {"lo": False}
+
+
+async def test_without_br_netfilter_a_closed_network_is_refused(
+    host: NetnsHost, kernel: LinuxKernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel would take the bridge's setting and let all frames pass."""
+    for module in (links, features):
+        monkeypatch.setattr(module, "BRIDGE_NETFILTER", host.root / "nowhere")
+    bridge = Bridge("br-7", Mac("02:42:0a:00:00:07"), 1500)
+    await kernel.apply(establish([bridge]))
+    for refused in (replace(bridge, filtered=True), replace(bridge, name="br-8", filtered=True)):
+        with pytest.raises(System, match="CONFIG_BRIDGE_NETFILTER, try: modprobe br_netfilter"):
+            await kernel.apply(establish([refused]))
+    assert await kernel.facts() == {bridge}
+    (missing,) = await kernel.features()
+    assert missing.optional
+    assert "icc=false" in str(missing)
 
 
 async def test_sets_of_the_administrator_are_not_ours(host: NetnsHost, kernel: LinuxKernel) -> None:

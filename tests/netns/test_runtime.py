@@ -410,6 +410,46 @@ async def test_pause_and_resume(runtime: OciRuntime, rootfs: str) -> None:
     assert await reading == (b"late\n", b"")
 
 
+async def test_limits_are_changed_while_it_runs(runtime: OciRuntime, rootfs: str) -> None:
+    asked = {"memory": 64 * MB, "memory_swap": 128 * MB, "pids_limit": 9}
+    box = Box(runtime, rootfs, "sleep 100", host=asked)
+    (await box.create()).close()
+    await runtime.start(box.id)
+    assert limits(box.id) == (str(64 * MB), str(128 * MB), "9", "1024", "-1")
+    for memory, swap in ((256 * MB, 512 * MB), (32 * MB, 48 * MB)):  # both ways: the kernel minds the order
+        changed = HostConfig(memory=memory, memory_swap=swap, cpu_shares=256, cpu_quota=50_000)
+        await runtime.update(box.id, changed)
+        assert limits(box.id) == (str(memory), str(swap), "4194304", "256", "50000")
+    await runtime.pause(box.id)
+    await runtime.update(box.id, HostConfig(memory=32 * MB, memory_swap=-1, nano_cpus=250_000_000))
+    assert limits(box.id)[4] == "25000"
+    await runtime.resume(box.id)
+    with pytest.raises(System, match="cannot update container"):
+        await runtime.update(box.id, HostConfig(cpuset_cpus="4000"))
+    await runtime.delete(box.id)
+    with pytest.raises(Conflict, match="is not running"):
+        await runtime.update(box.id, HostConfig(cpu_shares=10))
+
+
+MB = 1024 * 1024
+
+
+def limits(container: str) -> tuple[str, ...]:
+    """Bytes of memory and with swap, processes, CPU shares and quota, as the kernel has them (cgroup v1)."""
+    files = (
+        ("memory", "memory.limit_in_bytes"),
+        ("memory", "memory.memsw.limit_in_bytes"),
+        ("pids", "pids.max"),
+        ("cpu", "cpu.shares"),
+        ("cpu", "cpu.cfs_quota_us"),
+    )
+    root = Path("/sys/fs/cgroup")
+    if (root / "cgroup.controllers").exists():
+        pytest.skip("needs cgroup v1, whose files it reads: boot with systemd.unified_cgroup_hierarchy=0")
+    found = [next(iter((root / controller).rglob(f"{container}/{name}")), None) for controller, name in files]
+    return tuple(path.read_text().strip() if path else "" for path in found)
+
+
 async def test_paused_container_can_be_deleted(runtime: OciRuntime, rootfs: str) -> None:
     box = Box(runtime, rootfs, ("sleep", "100"))
     (await box.create()).close()

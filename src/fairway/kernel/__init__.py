@@ -3,9 +3,9 @@
 linux.py      LinuxKernel: the asyncio face, one worker thread behind it
 schedule.py   a plan as runs of steps, all or nothing                               (pure)
 executor.py   which hand takes which run; the hands are links, configuration (addresses, routes), ruleset,
-              namespaces, mounts, sysctls, listeners
+              conntrack (connections that are forgotten), namespaces, mounts, sysctls, listeners
 reaper.py     deletes links a moment later, so that nobody waits for it
-netlink.py    the netlink wire and its socket; rtnetlink.py: the messages            (pure)
+netlink.py    the netlink wire and its socket; rtnetlink.py, ctnetlink.py: the messages (pure)
 dump.py       what the kernel holds, as facts; features.py: what this host lacks
-fake.py       FakeKernel: the same semantics in memory; trace.py: where a packet goes (pure)
+fake.py       FakeKernel: the same semantics in memory; trace/: where a packet goes (pure)
 """

@@ -1,9 +1,11 @@
 """What the kernel holds, as facts: only what carries our mark, and what lies inside our sandboxes.
 
-    links        those with our alias on the host; a veth's far end is found by namespace id and index
+    links        those with our alias on the host; a veth's far end is found by namespace id and index;
+                 a port's hairpin mode
     addresses    on those links and on their far ends; what the kernel itself configured is left out
     routes       through a gateway on those links, main table, not learned from the kernel or a router
-    the rest     namespace files and overlay mounts in our directories, elements of our table, DNS listeners
+    the rest     namespace files and overlay mounts in our directories, elements of our table, DNS listeners,
+                 ports that the port holder holds
 
 A link that is not up is reported with MTU 0, one without its far end with an empty peer: not as desired, so
 it is surplus and is changed in place or removed (see ``schedule``). Sysctls are never reported: one cannot
@@ -15,7 +17,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from fairway.kernel import listeners
+from fairway.kernel import holding, listeners
 from fairway.kernel.executor import Executor
 from fairway.kernel.mounts import mounts, overlays
 from fairway.kernel.namespaces import is_namespace
@@ -36,8 +38,8 @@ from fairway.kernel.rtnetlink import (
     read_namespace_id,
     read_route,
 )
-from fairway.model.address import Cidr, Mac, family
-from fairway.plan import HOST, Address, Bridge, Fact, Namespace, Route, Veth
+from fairway.model.address import Cidr, Family, Mac, family
+from fairway.plan import HOST, Address, Bridge, Fact, Hairpin, Namespace, Route, Veth
 
 _KERNEL_ADDRESSES = (1, 2, 3)  # IFAPROT_KERNEL_LO, _RA, _LL
 _LEARNED_ROUTES = (1, 2, 9)  # RTPROT_REDIRECT, _KERNEL, _RA
@@ -63,12 +65,14 @@ def view(channel: Channel) -> View:
 def facts(executor: Executor, alias: str, directory: str, mounted: tuple[str, ...]) -> frozenset[Fact]:
     """Everything of ours that holds. Raises System, OSError."""
     executor.reaper.settle()
+    executor.conntrack.settle()
     sandboxes = tuple(namespace_files(directory))
     found: set[Fact] = {Namespace(path) for path in sandboxes}
     found |= _network(executor, alias, sandboxes)
     found |= executor.ruleset.elements()
     found |= set(overlays(mounted))
     found |= listeners.facts(executor.namespaces, executor.holder, executor.served, directory)
+    found |= holding.facts(executor.ports)
     return frozenset(found)
 
 
@@ -95,6 +99,24 @@ def occupied(host: View, alias: str) -> list[Cidr]:
     return sorted((cidr for cidr in found if not _everywhere(cidr)), key=_order)
 
 
+def bridge_addresses(host: View, name: str) -> list[Cidr] | None:
+    """Addresses of the bridge in the kernel's order; None if no bridge has the name."""
+    bridge = next((link for link in host.links.values() if link.name == name and link.kind == "bridge"), None)
+    if bridge is None:
+        return None
+    return [entry.address for entry in host.addresses if entry.index == bridge.index]
+
+
+def uplinks(host: View) -> dict[Family, str]:
+    """The interface of the default route, by address family: the first one, which has the best metric."""
+    found: dict[Family, str] = {}
+    for route in host.routes:
+        default = route.table == RT_TABLE_MAIN and ipaddress.ip_network(route.destination).prefixlen == 0
+        if default and route.kind == RTN_UNICAST and route.index in host.links:
+            found.setdefault(family(route.destination), host.links[route.index].name)
+    return found
+
+
 def _network(executor: Executor, alias: str, sandboxes: Sequence[str]) -> set[Fact]:
     host = view(executor.visits.host)
     ours = {i: link for i, link in host.links.items() if link.alias == alias}
@@ -103,10 +125,11 @@ def _network(executor: Executor, alias: str, sandboxes: Sequence[str]) -> set[Fa
     ends = _far_ends(executor, inside)
     for link in ours.values():
         if link.kind == "bridge":
-            found.add(Bridge(link.name, link.mac, link.mtu if link.up else 0))
+            found.add(Bridge(link.name, link.mac, link.mtu if link.up else 0, link.filtered))
         elif link.kind == "veth":
             path, far = ends.get((link.peer_namespace, link.peer), (HOST, None))
             found.add(_veth(link, host, path, far))
+            found |= {Hairpin(link.name)} if link.hairpin else set()
     for path, seen in inside.items():
         far_links = {e.index: e for p, e in ends.values() if p == path and e.peer in ours}
         found |= set(_configured(path, seen, far_links))

@@ -1,10 +1,13 @@
 """Which hand takes which run of steps, in the worker thread."""
 
+import contextlib
 import struct
 from collections.abc import Sequence
 
-from fairway.kernel import listeners, mounts, namespaces, sysctls
+from fairway.kernel import holding, listeners, mounts, namespaces, sysctls
 from fairway.kernel.configuration import Configuration
+from fairway.kernel.conntrack import Conntrack
+from fairway.kernel.holding import PortHolder
 from fairway.kernel.links import Links
 from fairway.kernel.listeners import Listeners
 from fairway.kernel.namespaces import Namespaces
@@ -34,12 +37,16 @@ from fairway.plan import (
 class Executor:
     """Owns sockets, namespaces and the nftables context. Made, used and closed in the worker thread."""
 
-    def __init__(self, *, alias: str, ruleset: str, home: str | None, holder: Listeners) -> None:
+    def __init__(
+        self, *, alias: str, ruleset: str, home: str | None, holder: Listeners, ports: PortHolder
+    ) -> None:
         self.namespaces = Namespaces(home)
         self.visits = Visits(self.namespaces)
         self.reaper = Reaper(self.visits)
         self.ruleset = Ruleset(ruleset)
+        self.conntrack = Conntrack()
         self.holder = holder
+        self.ports = ports
         self.served: dict[str, str] = {}
         """Namespace of each sandbox whose listeners this process opened."""
         self._links = Links(self.visits, self.reaper, alias)
@@ -54,9 +61,16 @@ class Executor:
                 case Address() | Route():
                     return self._configuration.take(steps)
                 case Element():
+                    if any(step.present for step in steps):
+                        # what these let in is not to be taken for what is being forgotten
+                        self.conntrack.settle()
                     return self.ruleset.take(steps)
-                case HeldPort() | Flows() | Hairpin():
-                    return [False] * len(steps)
+                case Hairpin():
+                    return self._links.hairpins(steps)
+                case Flows():
+                    return self.conntrack.take(steps)
+                case HeldPort():
+                    return holding.take(self.ports, steps)
                 case fact:
                     return [self._single(fact, steps[0].present)]
         except Fault as fault:
@@ -70,13 +84,10 @@ class Executor:
             return [wrong, *[False] * (len(steps) - 1)]
 
     def close(self) -> None:
-        """Raises System if links that were withdrawn could not be deleted."""
-        try:
-            self.reaper.close()
-        finally:
-            self.ruleset.close()
-            self.visits.close()
-            self.namespaces.close()
+        """Raises System if links or connections that were withdrawn could not be deleted."""
+        with contextlib.ExitStack() as stack:
+            for each in (self.namespaces, self.visits, self.ruleset, self.conntrack, self.reaper):
+                stack.callback(each.close)
 
     def _single(self, fact: Fact, present: bool) -> bool:
         match fact:

@@ -14,19 +14,27 @@ from typing import TypeVar
 
 from fairway.kernel import schedule
 from fairway.kernel.features import Missing
+from fairway.kernel.holding import hold_of
 from fairway.kernel.ruleset import taken
 from fairway.kernel.schedule import Outcome
 from fairway.kernel.sysctls import file_of, place
-from fairway.kernel.trace import Journey, trace
+from fairway.kernel.trace import Journey, Packet, Protocol, Scene, walk
 from fairway.model.address import Address as AddressText
 from fairway.model.address import Cidr, contains
 from fairway.model.errors import Conflict, Fault, NotFound, System
+from fairway.model.foreign import ForeignFilters
+from fairway.model.hold import in_use
+from fairway.model.network import ANY_ADDRESSES
 from fairway.plan import (
     HOST,
     Address,
     Bridge,
+    Counted,
     Element,
     Fact,
+    Flows,
+    Hairpin,
+    HeldPort,
     Namespace,
     Overlay,
     Plan,
@@ -58,7 +66,8 @@ class FakeKernel:
         self.fail = fail
         self._objects = None if objects is None else frozenset(objects)
         self._facts: dict[Fact, None] = {}
-        self._sysctls: dict[tuple[str, str], str] = {}
+        self.filters = ForeignFilters()
+        self._sysctls = {(HOST, "net/ipv4/ip_forward"): "0"}
         self.foreign_ports: set[tuple[str, int]] = set()
         """(protocol, port) on which processes of the host listen."""
 
@@ -80,8 +89,18 @@ class FakeKernel:
         ours = {f.name: True for f in self._facts if isinstance(f, Bridge | Veth)}
         return {"lo": False} | dict.fromkeys(self._foreign, False) | ours
 
-    async def port_free(self, protocol: str, address: str, port: int) -> bool:
-        return (protocol, port) not in self.foreign_ports
+    async def bridge_addresses(self, name: str) -> Sequence[Cidr] | None:
+        if name in self._foreign:
+            return self._foreign[name]
+        if not any(bridge.name == name for bridge in self._of(Bridge)):
+            return None
+        return [f.address for f in self._of(Address) if (f.namespace, f.link) == (HOST, name)]
+
+    async def ports_free(self, ports: Sequence[tuple[str, AddressText, int]]) -> Sequence[bool]:
+        return [(protocol, port) not in self.foreign_ports for protocol, _, port in ports]
+
+    async def foreign_filters(self) -> ForeignFilters:
+        return self.filters
 
     async def sysctl(self, namespace: str, key: str) -> str:
         file_of(key)
@@ -89,6 +108,15 @@ class FakeKernel:
             return self._sysctls[namespace, key]
         except KeyError:
             raise NotFound(f"no such sysctl: {key}{place(namespace)}") from None
+
+    async def counted(self) -> Counted:
+        """Nothing is counted; the administrator's chains are empty."""
+        return Counted(installed=True, elements=dict.fromkeys(self._of(Element)))
+
+    async def listing(self) -> str:
+        """The elements, without the base ruleset."""
+        lines = [f"\telement {e.table_object} {' . '.join(e.key)} {e.value}" for e in self._of(Element)]
+        return "\n".join(("table inet fairway {", *lines, "}\n"))
 
     async def install(self) -> None:
         """The ruleset is there from the beginning."""
@@ -102,10 +130,17 @@ class FakeKernel:
     async def close(self) -> None:
         """Nothing is held."""
 
-    def reaches(self, source: str, destination: AddressText) -> Journey:
-        """Where a packet from namespace ``source`` to the address goes now."""
+    def reaches(
+        self, source: str, destination: AddressText, protocol: Protocol = "tcp", port: int = 0
+    ) -> Journey:
+        """Where a packet from ``source`` (``HOST``, a namespace, ``OUTSIDE``) to the address goes now."""
+        return walk(self.scene(), Packet(source, destination, protocol, port))
+
+    def scene(self) -> Scene:
+        """What packets meet now."""
         sysctls = (Sysctl(namespace, key, value) for (namespace, key), value in self._sysctls.items())
-        return trace((*self._facts, *sysctls), source, destination)
+        foreign = (Address(HOST, link, cidr) for link, cidrs in self._foreign.items() for cidr in cidrs)
+        return Scene((*self._facts, *sysctls, *foreign))
 
     def lose(self, fact: Fact) -> None:
         """Somebody else takes this away behind our back, with everything that lives on it."""
@@ -131,6 +166,8 @@ class FakeKernel:
     def _establish(self, fact: Fact) -> bool:
         if isinstance(fact, Sysctl):
             return self._set(fact)
+        if isinstance(fact, Flows):
+            return False  # never reported, see the fact
         if fact in self._facts:
             return False
         changed = self._check(fact)
@@ -146,12 +183,17 @@ class FakeKernel:
                 self._check_on_link(fact, f"address {fact.address}")
             case Route():
                 self._check_route(fact)
+            case Hairpin(link=link):
+                if not self._has_link(HOST, link):
+                    raise System(f"cannot set hairpin mode of {link}: no such interface")
             case Element(table_object=name, key=key):
                 if self._objects is not None and name not in self._objects:
                     raise System(f"no set or map {name} in table inet fairway")
                 for other in self._of(Element):
                     if (other.table_object, other.key) == (name, key):
                         raise taken(fact, other)
+            case HeldPort():
+                self._check_port(fact)
             case Resolver(namespace=namespace):
                 if Namespace(namespace) not in self._facts:
                     raise System(f"cannot listen in {namespace}: no such network namespace")
@@ -171,7 +213,7 @@ class FakeKernel:
         if isinstance(link, Veth):
             if Namespace(link.namespace) not in self._facts:
                 raise System(f"cannot create veth {link.name}: no such network namespace: {link.namespace}")
-            if not any(b.name == link.bridge for b in self._of(Bridge)):
+            if link.bridge not in self._foreign and not any(b.name == link.bridge for b in self._of(Bridge)):
                 raise System(f"cannot create veth {link.name}: there is no bridge {link.bridge}")
             ends = {(v.namespace, v.peer) for v in self._of(Veth) if v.name != link.name}
             if (link.namespace, link.peer) in ends:
@@ -195,6 +237,16 @@ class FakeKernel:
         if not any(contains(subnet, route.gateway) for subnet in subnets):
             raise System(f"cannot add {what}: Network is unreachable")
 
+    def _check_port(self, fact: HeldPort) -> None:
+        held = (
+            other
+            for other in self._of(HeldPort)
+            if (other.protocol, other.port) == (fact.protocol, fact.port)
+            and _overlap(other.address, fact.address)
+        )
+        if (fact.protocol, fact.port) in self.foreign_ports or any(held):
+            raise Conflict(in_use(hold_of(fact)).text)
+
     def _has_link(self, namespace: str, link: str) -> bool:
         if namespace == HOST:
             return any(f.name == link for f in self._links())
@@ -211,7 +263,9 @@ class FakeKernel:
     def _remove(self, fact: Fact) -> bool:
         match fact:
             case Namespace(path=path):
-                self._drop(lambda f: isinstance(f, Veth | Address | Route) and f.namespace == path)
+                for veth in [v for v in self._of(Veth) if v.namespace == path]:
+                    self._remove_link(veth)
+                self._drop(lambda f: isinstance(f, Address | Route) and f.namespace == path)
                 self._sysctls = {k: v for k, v in self._sysctls.items() if k[0] != path}
             case Bridge(name=name) | Veth(name=name):
                 there = next((f for f in self._links() if f.name == name), None)
@@ -229,7 +283,9 @@ class FakeKernel:
         if isinstance(link, Veth):
             ends.add((link.namespace, link.peer))
         self._drop(lambda f: isinstance(f, Address | Route) and (f.namespace, f.link) in ends)
-        for port in (v for v in self._of(Veth) if isinstance(link, Bridge) and v.bridge == link.name):
+        ports = [v for v in self._of(Veth) if isinstance(link, Bridge) and v.bridge == link.name]
+        self._drop(lambda f: isinstance(f, Hairpin) and f.link in {link.name, *(p.name for p in ports)})
+        for port in ports:
             del self._facts[port]
             self._facts[replace(port, bridge="")] = None
         return self._drop(lambda f: f == link)
@@ -245,6 +301,13 @@ class FakeKernel:
 
     def _of(self, kind: type[T]) -> list[T]:
         return [f for f in self._facts if isinstance(f, kind)]
+
+
+def _overlap(one: str, other: str) -> bool:
+    """Whether two sockets cannot listen on the same port of these addresses (see ``HeldPort.address``)."""
+    if not one or not other or one == other:
+        return True
+    return (":" in one) == (":" in other) and bool({one, other} & ANY_ADDRESSES)
 
 
 def _same_link(one: Bridge | Veth, other: Bridge | Veth) -> bool:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fairway.kernel import libc
+from fairway.kernel.conntrack import Table
+from fairway.kernel.links import BRIDGE_NETFILTER
 from fairway.kernel.namespaces import Namespaces
 from fairway.kernel.netlink import Channel, Message, failed
 from fairway.kernel.nft import Nft, NftError
@@ -17,23 +19,49 @@ from fairway.model.address import Mac
 from fairway.model.errors import System
 
 _MAC = Mac("02:42:00:00:00:01")
+_EXPRESSIONS = (
+    (
+        "address translation in nftables",
+        "CONFIG_NFT_NAT, CONFIG_NFT_MASQ and CONFIG_NF_NAT",
+        "nft_chain_nat nft_nat nft_masq",
+        """chain before { type nat hook prerouting priority dstnat; dnat ip to 192.0.2.1; }
+        chain after { type nat hook postrouting priority srcnat; masquerade; }""",
+    ),
+    (
+        "matching connections in nftables",
+        "CONFIG_NFT_CT and CONFIG_NF_CONNTRACK",
+        "nft_ct",
+        "chain middle { type filter hook forward priority filter; ct state established accept; }",
+    ),
+    (
+        "matching the host's addresses in nftables",
+        "CONFIG_NFT_FIB_INET",
+        "nft_fib_inet",
+        "chain first { type filter hook prerouting priority filter; fib daddr type local accept; }",
+    ),
+)
+"""What the rules are made of (see ``firewall/ruleset.py``), each in modules of its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """A feature that does not work here: what it needs, why it failed, and how to get it."""
+    """A feature that does not work here: what it needs, why it failed, and how to get it.
+
+    Without one that is ``optional``, the daemon still runs; ``feature`` says what is missed then.
+    """
 
     feature: str
     needs: str
     reason: str
     remedy: str
+    optional: bool = False
 
     def __str__(self) -> str:
         return f"{self.feature} does not work ({self.reason}): it needs {self.needs}; {self.remedy}"
 
 
 def probe(namespaces: Namespaces) -> tuple[Missing, ...]:
-    """What is missing of veth, bridge, overlay and nftables. Runs in the worker thread."""
+    """What is missing of veth, bridge, overlay, nftables and its surroundings. Runs in the worker thread."""
     with namespaces.scratch():
         return tuple(_probe())
 
@@ -47,12 +75,47 @@ def _probe() -> Iterator[Missing]:
             "nftables",
             "CONFIG_NF_TABLES, CONFIG_NF_TABLES_INET and libnftables.so.1",
             "try: modprobe nf_tables; apt-get install libnftables1",
-            _nftables,
+            lambda: _nftables("set names { type ifname; counter; }"),
         ),
     )
-    for feature, needs, remedy, attempt in tries:
-        if reason := attempt():
-            yield Missing(feature, needs, reason, remedy)
+    found = [
+        Missing(feature, needs, reason, remedy)
+        for feature, needs, remedy, attempt in tries
+        if (reason := attempt())
+    ]
+    yield from found
+    if not any(missing.feature == "nftables" for missing in found):
+        yield from _expressions()
+    yield from _optional()
+
+
+def _expressions() -> Iterator[Missing]:
+    for feature, needs, modules, chains in _EXPRESSIONS:
+        if reason := _nftables(chains):
+            yield Missing(feature, needs, reason, f"try: modprobe -a {modules}")
+
+
+def _optional() -> Iterator[Missing]:
+    connections = Table()
+    try:
+        if reason := connections.lacks():
+            yield Missing(
+                "forgetting the connections of containers that stop or unpublish",
+                "CONFIG_NF_CT_NETLINK",
+                reason,
+                "try: modprobe nf_conntrack_netlink",
+                optional=True,
+            )
+    finally:
+        connections.close()
+    if not BRIDGE_NETFILTER.exists():
+        yield Missing(
+            "separating the containers of one network (icc=false)",
+            "CONFIG_BRIDGE_NETFILTER",
+            f"there is no {BRIDGE_NETFILTER}",
+            "try: modprobe br_netfilter",
+            optional=True,
+        )
 
 
 def _send(message: Message) -> str:
@@ -87,13 +150,14 @@ def _overlay() -> str:
         return str(error.strerror)
 
 
-def _nftables() -> str:
+def _nftables(content: str) -> str:
+    """Why a table cannot have this in it, empty if it can."""
     try:
         context = Nft()
     except System as fault:
         return fault.message
     try:
-        context.run("add table inet probe; add set inet probe names { type ifname; }")
+        context.run(f"table inet probe {{\n{content}\n}}")
         return ""
     except NftError as error:
         return str(error)

@@ -12,19 +12,30 @@ The far end is brought up from inside, where the kernel allows it.
 import errno
 from collections import defaultdict
 from collections.abc import Sequence
+from pathlib import Path
 
 from fairway.kernel.netlink import Answer, Message
 from fairway.kernel.reaper import Reaper
-from fairway.kernel.rtnetlink import Link, delete_link, new_bridge, new_veth, set_link
+from fairway.kernel.rtnetlink import (
+    Link,
+    delete_link,
+    new_bridge,
+    new_veth,
+    set_filtered,
+    set_hairpin,
+    set_link,
+)
 from fairway.kernel.schedule import Outcome
 from fairway.kernel.visits import Visits
 from fairway.model.address import Mac
 from fairway.model.errors import Conflict, Fault, System
-from fairway.plan import HOST, Bridge, Step, Veth
+from fairway.plan import HOST, Bridge, Hairpin, Step, Veth
 
 GROUP = 0xFA1
 """Link group of what we make on the host, for people: ``ip link show group 4001``."""
 _OPTION = {"bridge": "CONFIG_BRIDGE", "veth": "CONFIG_VETH"}
+BRIDGE_NETFILTER = Path("/proc/sys/net/bridge")
+"""There while br_netfilter is loaded; without it, the kernel takes a bridge's settings and ignores them."""
 
 
 def alias_of(owner: str) -> str:
@@ -60,6 +71,21 @@ class Links:
         self._make_veths(veths, there, outcomes)
         return outcomes
 
+    def hairpins(self, steps: Sequence[Step]) -> list[Outcome]:
+        """Switch the hairpin mode of a run of ports on or off."""
+        wanted = [(s.fact.link, s.present) for s in steps if isinstance(s.fact, Hairpin)]
+        there = self._visits.links(HOST, [name for name, _ in wanted])
+        return [self._hairpin(name, on, there.get(name)) for name, on in wanted]
+
+    def _hairpin(self, name: str, on: bool, link: Link | None) -> Outcome:
+        if link is None or link.alias != self._alias:
+            problem = System(f"cannot set hairpin mode of {name}: no such interface")
+            return (problem if link is None else Conflict(_taken(name))) if on else False
+        if link.hairpin == on:
+            return False
+        refusal = self._visits.send(HOST, set_hairpin(link.index, on))
+        return System(f"cannot set hairpin mode of {name}: {refusal}") if refusal else True
+
     def _withdraw(self, names: list[str]) -> list[Outcome]:
         there = self._visits.links(HOST, names)
         ours = [link for link in there.values() if link.alias == self._alias]
@@ -72,8 +98,12 @@ class Links:
 
     def _make_bridges(self, wanted: list[tuple[int, Bridge]], outcomes: list[Outcome]) -> None:
         messages = []
+        for position, bridge in wanted:
+            if bridge.filtered and not BRIDGE_NETFILTER.exists():
+                outcomes[position] = _unfiltered(bridge)
+        wanted = [(p, bridge) for p, bridge in wanted if not isinstance(outcomes[p], Fault)]
         for _, bridge in wanted:
-            messages.append(new_bridge(bridge.name, bridge.mac, GROUP))
+            messages.append(new_bridge(bridge.name, bridge.mac, GROUP, filtered=bridge.filtered))
             messages.append(set_link(name=bridge.name, alias=self._alias, mtu=bridge.mtu))
         answers = self._visits.host.exchange(messages)
         for (position, bridge), made, marked in zip(wanted, answers[::2], answers[1::2], strict=True):
@@ -148,6 +178,7 @@ class Links:
                 if link.kind != "bridge":
                     return Conflict(_taken(wanted.name))
                 self._change(HOST, link, wanted.mac, wanted.mtu, None)
+                self._filter(wanted, link)
             else:
                 self._converge_veth(wanted, link, there)
         except Fault as fault:
@@ -155,6 +186,14 @@ class Links:
         except FileNotFoundError as error:
             return _unready(wanted, error)
         return False
+
+    def _filter(self, bridge: Bridge, link: Link) -> None:
+        if bridge.filtered and not BRIDGE_NETFILTER.exists():
+            raise _unfiltered(bridge)
+        if bridge.filtered == link.filtered:
+            return
+        if refusal := self._visits.send(HOST, set_filtered(link.index, bridge.filtered)):
+            raise System(f"cannot change {bridge.name}: {refusal}")
 
     def _converge_veth(self, veth: Veth, link: Link, there: dict[str, Link]) -> None:
         far = self._visits.links(veth.namespace, [veth.peer]).get(veth.peer)
@@ -185,6 +224,13 @@ def _pair(veth: Veth, master: int, namespace: int) -> Message:
         peer=veth.peer,
         peer_mac=veth.peer_mac,
         namespace=namespace,
+    )
+
+
+def _unfiltered(bridge: Bridge) -> Fault:
+    return System(
+        f"cannot separate the containers of bridge {bridge.name} (icc=false): bridged packets do not meet "
+        "the firewall on this host; it needs CONFIG_BRIDGE_NETFILTER, try: modprobe br_netfilter"
     )
 
 

@@ -14,16 +14,19 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from fairway.kernel import dump, features, listeners, schedule, sysctls
+from fairway.kernel import dump, features, foreign, listeners, schedule, sysctls
 from fairway.kernel.executor import Executor
 from fairway.kernel.features import Missing
+from fairway.kernel.holding import PortHolder
 from fairway.kernel.links import alias_of
 from fairway.kernel.listeners import Listeners
 from fairway.kernel.namespaces import sweep
 from fairway.kernel.rtnetlink import dump_links, read_link
+from fairway.model.address import Address as AddressText
 from fairway.model.address import Cidr
 from fairway.model.errors import Fault, System
-from fairway.plan import Fact, Plan
+from fairway.model.foreign import ForeignFilters
+from fairway.plan import Counted, Fact, Plan
 
 T = TypeVar("T")
 _ALIAS_LIMIT = 255
@@ -40,6 +43,7 @@ class LinuxKernel:
         namespaces: str,
         mounts: Sequence[str],
         listeners: Listeners,
+        ports: PortHolder,
         host_namespace: str | None = None,
     ) -> None:
         """Take hold of the host's network namespace; nothing is changed yet.
@@ -60,7 +64,13 @@ class LinuxKernel:
         self._worker = ThreadPoolExecutor(1, "kernel-worker")
         try:
             self._executor = self._worker.submit(
-                lambda: Executor(alias=self._alias, ruleset=ruleset, home=host_namespace, holder=listeners)
+                lambda: Executor(
+                    alias=self._alias,
+                    ruleset=ruleset,
+                    home=host_namespace,
+                    holder=listeners,
+                    ports=ports,
+                )
             ).result()
         except OSError as error:
             self._worker.shutdown()
@@ -90,13 +100,34 @@ class LinuxKernel:
         """All interface names of the host, each with whether it is ours."""
         return await self._run(self._interfaces)
 
-    async def port_free(self, protocol: str, address: str, port: int) -> bool:
+    async def bridge_addresses(self, name: str) -> Sequence[Cidr] | None:
+        """Addresses of a bridge of the host, whoever made it, in order; None if there is no such bridge."""
+        return await self._run(lambda: dump.bridge_addresses(dump.view(self._executor.visits.host), name))
+
+    async def ports_free(self, ports: Sequence[tuple[str, AddressText, int]]) -> Sequence[bool]:
         """Whether the host could listen there itself; an address that it does not have counts as free."""
-        return await self._run(lambda: listeners.port_free(protocol, address, port))
+        return await self._run(lambda: [listeners.port_free(*port) for port in ports])
+
+    async def foreign_filters(self) -> ForeignFilters:
+        """Other programs' tables that filter forwarded packets. Raises System if one cannot be read."""
+        return await self._run(
+            lambda: ForeignFilters(
+                tuple(foreign.read(self._executor.ruleset.context())),
+                dump.uplinks(dump.view(self._executor.visits.host)),
+            )
+        )
 
     async def sysctl(self, namespace: str, key: str) -> str:
         """Value of a sysctl, stripped. Raises NotFound."""
         return await self._run(lambda: sysctls.read(self._executor.namespaces, namespace, key))
+
+    async def counted(self) -> Counted:
+        """The nftables table: its elements and what was counted. Raises System."""
+        return await self._run(lambda: self._executor.ruleset.counted())
+
+    async def listing(self) -> str:
+        """The nftables table as ``nft`` prints it. Raises System."""
+        return await self._run(lambda: self._executor.ruleset.listing())
 
     async def install(self) -> None:
         """Make the nftables table if it is missing and clear away what a crash left. Raises System."""

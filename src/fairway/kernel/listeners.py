@@ -98,7 +98,10 @@ def port_free(protocol: str, address: str, port: int) -> bool:
     kinds = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
     if protocol not in kinds:
         return True
-    with socket.socket(socket.AF_INET, kinds[protocol] | socket.SOCK_CLOEXEC) as trial:
+    kind = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(kind, kinds[protocol] | socket.SOCK_CLOEXEC) as trial:
+        if kind == socket.AF_INET6:  # the families are tried one by one
+            trial.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         if protocol == "tcp":  # connections that linger are no listeners
             trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -30,6 +30,7 @@ NLMSGERR_ATTR_MSG = 1
 NLA_F_NESTED = 0x8000
 NLA_TYPE_MASK = 0x3FFF
 SOL_NETLINK = 270
+NETLINK_NETFILTER = 12
 NETLINK_CAP_ACK = 10
 NETLINK_EXT_ACK = 11
 SO_RCVBUFFORCE = 33
@@ -51,6 +52,10 @@ def attribute(kind: int, data: bytes) -> bytes:
 
 def nested(kind: int, *attributes: bytes) -> bytes:
     return attribute(kind | NLA_F_NESTED, b"".join(attributes))
+
+
+def u8(kind: int, value: int) -> bytes:
+    return attribute(kind, bytes([value]))
 
 
 def u32(kind: int, value: int) -> bytes:

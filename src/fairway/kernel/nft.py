@@ -53,6 +53,10 @@ class Nft:
         found: list[dict[str, Any]] = json.loads(output)["nftables"] if output else []
         return found
 
+    def listing(self, command: str) -> str:
+        """What a list command prints for people. Raises NftError."""
+        return self._run(command, 0)
+
     def _run(self, command: str, flags: int) -> str:
         with _LOCK:
             self._library.nft_ctx_output_set_flags(self._context, flags)

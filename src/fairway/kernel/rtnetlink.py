@@ -18,6 +18,7 @@ from fairway.kernel.netlink import (
     attributes,
     nested,
     text,
+    u8,
     u32,
 )
 from fairway.model.address import Address, Cidr, Mac, family
@@ -31,8 +32,10 @@ IFF_UP = 1
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER = 1, 3, 4, 5, 10
 IFLA_TXQLEN, IFLA_LINKINFO = 13, 18
 IFLA_IFALIAS, IFLA_GROUP, IFLA_NET_NS_FD, IFLA_EXT_MASK, IFLA_LINK_NETNSID = 20, 27, 28, 29, 37
-IFLA_INFO_KIND, IFLA_INFO_DATA = 1, 2
+IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA = 1, 2, 4, 5
 IFLA_BR_FORWARD_DELAY, IFLA_BR_STP_STATE = 1, 5
+IFLA_BR_NF_CALL_IPTABLES, IFLA_BR_NF_CALL_IP6TABLES = 36, 37
+IFLA_BRPORT_MODE = 4
 VETH_INFO_PEER = 1
 RTEXT_FILTER_SKIP_STATS = 8
 
@@ -57,6 +60,7 @@ class Link:
     """An interface as the kernel reports it. ``peer`` is the other veth end's index, 0 if none.
 
     ``peer_namespace`` is the id (RTM_GETNSID) of the namespace that the peer is in, None for the same one.
+    ``filtered`` is told of bridges, ``hairpin`` of their ports: see the facts ``Bridge`` and ``Hairpin``.
     """
 
     index: int
@@ -70,6 +74,8 @@ class Link:
     peer_namespace: int | None
     alias: str
     group: int
+    filtered: bool = False
+    hairpin: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,16 +116,35 @@ def dump_links() -> Message:
     return _link(RTM_GETLINK, NLM_F_DUMP, u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS))
 
 
-def new_bridge(name: str, mac: Mac, group: int) -> Message:
+def new_bridge(name: str, mac: Mac, group: int, *, filtered: bool = False) -> Message:
     """An up bridge that forwards at once: no spanning tree, no forward delay.
 
     The MTU is not set here: only a later change makes the bridge keep it when its ports change.
     """
-    data = nested(IFLA_INFO_DATA, u32(IFLA_BR_FORWARD_DELAY, 0), u32(IFLA_BR_STP_STATE, 0))
-    info = nested(IFLA_LINKINFO, text(IFLA_INFO_KIND, "bridge"), data)
     body = text(IFLA_IFNAME, name) + attribute(IFLA_ADDRESS, _mac(mac)) + u32(IFLA_GROUP, group)
-    body += u32(IFLA_TXQLEN, 0) + info
+    body += u32(IFLA_TXQLEN, 0)
+    body += _bridge(u32(IFLA_BR_FORWARD_DELAY, 0), u32(IFLA_BR_STP_STATE, 0), *_filtering(filtered))
     return _link(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, body, up=True)
+
+
+def set_filtered(index: int, on: bool) -> Message:
+    """Whether frames between a bridge's ports meet the firewall, whatever the host-wide sysctls say."""
+    return _link(RTM_NEWLINK, 0, _bridge(*_filtering(on)), index=index)
+
+
+def _bridge(*data: bytes) -> bytes:
+    return nested(IFLA_LINKINFO, text(IFLA_INFO_KIND, "bridge"), nested(IFLA_INFO_DATA, *data))
+
+
+def _filtering(on: bool) -> tuple[bytes, bytes]:
+    return u8(IFLA_BR_NF_CALL_IPTABLES, on), u8(IFLA_BR_NF_CALL_IP6TABLES, on)
+
+
+def set_hairpin(index: int, on: bool) -> Message:
+    """Whether a bridge sends frames back out of the port that they came in by."""
+    data = nested(IFLA_INFO_SLAVE_DATA, u8(IFLA_BRPORT_MODE, on))
+    info = nested(IFLA_LINKINFO, text(IFLA_INFO_SLAVE_KIND, "bridge"), data)
+    return _link(RTM_NEWLINK, 0, info, index=index)
 
 
 def new_veth(
@@ -256,6 +281,8 @@ def read_link(body: bytes) -> Link:
     _, _, index, flags, _ = _IFINFO.unpack_from(body)
     found = attributes(body[16:])
     info = attributes(found.get(IFLA_LINKINFO, b""))
+    bridge = attributes(info.get(IFLA_INFO_DATA, b"")) if _string(info, IFLA_INFO_KIND) == "bridge" else {}
+    port = attributes(info.get(IFLA_INFO_SLAVE_DATA, b""))
     return Link(
         index=index,
         name=_string(found, IFLA_IFNAME),
@@ -268,6 +295,8 @@ def read_link(body: bytes) -> Link:
         peer_namespace=_number(found, IFLA_LINK_NETNSID) if IFLA_LINK_NETNSID in found else None,
         alias=_string(found, IFLA_IFALIAS),
         group=_number(found, IFLA_GROUP),
+        filtered=all(bridge.get(k) == b"\1" for k in (IFLA_BR_NF_CALL_IPTABLES, IFLA_BR_NF_CALL_IP6TABLES)),
+        hairpin=_string(info, IFLA_INFO_SLAVE_KIND) == "bridge" and port.get(IFLA_BRPORT_MODE) == b"\1",
     )
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from fairway.kernel.nft import Nft, NftError
 from fairway.model.errors import Conflict, Fault, InvalidParameter, System
-from fairway.plan import Element, Step
+from fairway.plan import Count, Counted, Element, Step
 
 TABLE = "inet fairway"
 _FAMILY, _NAME = TABLE.split()
@@ -33,16 +33,23 @@ class Ruleset:
     """The table in the namespace of the thread that makes this. Only for that thread."""
 
     def __init__(self, text: str) -> None:
-        """``text`` defines the table with its chains and sets, in nft's syntax."""
+        """``text`` defines the table with its chains and sets, in nft's syntax.
+
+        Empty: there shall be no table, and elements have nowhere to go.
+        """
+        self._wanted = bool(text)
         self._digest = hashlib.sha256(text.encode()).hexdigest()[:16]
         mark = f'chain {_MARK} {{ return comment "{self._digest}"; }}'
         self._text = f"{text}\ntable {TABLE} {{\n{mark}\n}}"
         self._declared = frozenset(_DECLARATION.findall(text))
+        self._own = frozenset(_CHAIN.findall(self._text))
         self._context: Nft | None = None
         self._names: dict[str, tuple[bool, ...]] = {}
 
     def install(self) -> bool:
         """Make the table, or write its chains anew; whether that was needed. Raises System."""
+        if not self._wanted:
+            return self.uninstall()
         there = self._chains()
         if self._digest in there.get(_MARK, ()):
             return False
@@ -82,16 +89,38 @@ class Ruleset:
 
         An administrator may keep sets of their own in the table.
         """
+        return set(self.counted().elements)
+
+    def counted(self) -> Counted:
+        """The elements, what they and the rules with a comment have counted, and the size of user chains."""
         if not self.installed():
-            return set()
-        listed = self._query(f"list table {TABLE}")
-        found = {element for entry in listed for element in _elements(entry)}
-        return {element for element in found if element.table_object in self._declared}
+            return Counted()
+        elements: dict[Element, Count | None] = {}
+        rules: dict[str, Count] = {}
+        user = {name: 0 for name in self._own if name.startswith("user")}
+        complete = False
+        for entry in self._query(f"list table {TABLE}"):
+            elements.update(_elements(entry))
+            rule = entry.get("rule", {})
+            comment, chain = rule.get("comment", ""), rule.get("chain", "")
+            complete = complete or (chain == _MARK and comment == self._digest)
+            if chain in user:
+                user[chain] += 1
+            elif chain in self._own and (count := _rule_count(rule)):
+                rules[comment] = count
+        ours = {element: n for element, n in elements.items() if element.table_object in self._declared}
+        return Counted(installed=complete, elements=ours, rules=rules, user=user)
+
+    def listing(self) -> str:
+        """The table as ``nft list table`` prints it; empty without it."""
+        return self.context().listing(f"list table {TABLE}") if self.installed() else ""
 
     def take(self, steps: Sequence[Step]) -> list[bool | Fault]:
         """Add and delete elements in one transaction; per step whether it changed anything, or why not."""
+        if not self._wanted:
+            return [False] * len(steps)
         try:
-            self._nft().run(self._commands(steps))
+            self.context().run(self._commands(steps))
             return [True] * len(steps)
         except NftError:
             return self._reconcile(steps)
@@ -109,7 +138,7 @@ class Ruleset:
             if todo := [s for s, need in zip(steps, needed, strict=True) if need]:
                 if refused:
                     raise refused
-                self._nft().run(self._commands(todo))
+                self.context().run(self._commands(todo))
         except NftError as error:
             names = ", ".join(sorted({s.fact.table_object for s in steps if isinstance(s.fact, Element)}))
             fault = System(f"cannot change {names} of the nftables table {TABLE}: {error}")
@@ -155,21 +184,22 @@ class Ruleset:
             raise System(f"an element of {name} has {len(self._names[name])} parts, not {parts}")
         return self._names[name]
 
-    def _nft(self) -> Nft:
+    def context(self) -> Nft:
+        """The libnftables context of this namespace, made when it is first needed. Raises System."""
         if self._context is None:
             self._context = Nft()
         return self._context
 
     def _command(self, command: str, failure: str) -> None:
         try:
-            self._nft().run(command)
+            self.context().run(command)
         except NftError as error:
             raise System(
                 f"{failure}: {error}; it needs CONFIG_NF_TABLES and CONFIG_NF_TABLES_INET"
             ) from error
 
     def _query(self, command: str, *, terse: bool = False) -> list[dict[str, Any]]:
-        return self._nft().query(command, terse=terse)
+        return self.context().query(command, terse=terse)
 
 
 def _needed(steps: Sequence[Step], have: set[Element]) -> tuple[list[bool], Conflict | None]:
@@ -201,15 +231,22 @@ def _is_ours(entry: dict[str, Any]) -> bool:
     return entry.get("family") == _FAMILY and entry.get("name") == _NAME
 
 
-def _elements(entry: dict[str, Any]) -> Iterable[Element]:
-    """The elements of one ``set`` or ``map`` entry of the JSON listing."""
+def _elements(entry: dict[str, Any]) -> Iterable[tuple[Element, Count | None]]:
+    """The elements of one ``set`` or ``map`` entry of the JSON listing, with their counters."""
     found = entry.get("set") or entry.get("map")
     if not found or {"timeout", "dynamic"} & set(found.get("flags", ())):
         return
     for item in found.get("elem", ()):
         key, value = item if "map" in entry else (item, None)
         parts = _parts(key)
-        yield Element(found["name"], parts, "" if value is None else _value(value))
+        counter = key["elem"].get("counter") if isinstance(key, dict) and "elem" in key else None
+        count = Count(counter["packets"], counter["bytes"]) if counter else None
+        yield Element(found["name"], parts, "" if value is None else _value(value)), count
+
+
+def _rule_count(rule: dict[str, Any]) -> Count | None:
+    counter = next((each["counter"] for each in rule["expr"] if "counter" in each), None)
+    return Count(counter["packets"], counter["bytes"]) if counter else None
 
 
 def _parts(item: Any) -> tuple[str, ...]:

@@ -8,9 +8,11 @@ A *hand* takes a run of steps and says of each whether it changed something, or 
 Two things are decided before: a step whose link or namespace goes away in the same plan is *carried* by that
 (the link takes its addresses along; one message instead of three); and a link that goes and comes back in one
 plan is *changed in place*, not deleted, so that recovery from a wrong MTU or a link set down by hand does not
-tear the running containers' connections.
+tear the running containers' connections. A host port that changes its target is never let go: its withdrawal
+waits for the step that holds it again, and both are taken at once.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -82,7 +84,7 @@ def work(plan: Plan, hand: Hand, *, stop: bool) -> Result:
 
 def reduce(plan: Plan) -> tuple[list[Step], dict[Step, list[Step]]]:
     """The steps that must be taken, and by carrier those that come along with it."""
-    steps = _in_place(plan)
+    steps = _unreleased(_in_place(plan))
     going = {
         _place(s.fact): s for s in steps if not s.present and isinstance(s.fact, Namespace | Bridge | Veth)
     }
@@ -109,6 +111,32 @@ def _in_place(plan: Plan) -> list[Step]:
                 continue
         steps.append(step)
     return steps[::-1]
+
+
+def _unreleased(steps: Sequence[Step]) -> list[Step]:
+    """With withdrawals of host ports moved to just before the step that holds the same port again, if any."""
+    coming = Counter(_port(s.fact) for s in steps if s.present and isinstance(s.fact, HeldPort))
+    if not coming:
+        return list(steps)
+    waiting: dict[tuple[str, str, int], Step] = {}
+    result: list[Step] = []
+    for step in steps:
+        if isinstance(step.fact, HeldPort):
+            port = _port(step.fact)
+            if not step.present and coming[port]:
+                waiting[port] = step
+                continue
+            if step.present:
+                coming[port] -= 1
+                if port in waiting:
+                    result.append(waiting.pop(port))
+        result.append(step)
+    return result
+
+
+def _port(fact: HeldPort) -> tuple[str, str, int]:
+    """What only one can hold."""
+    return fact.protocol, fact.address, fact.port
 
 
 def _identity(link: Bridge | Veth) -> tuple[str, ...]:
@@ -152,7 +180,9 @@ def _run(position: int, step: Step) -> tuple[object, ...]:
             return "configuration", namespace
         case Element():
             return ("elements",)
-        case HeldPort() | Flows():
+        case HeldPort():
+            return ("ports",)
+        case Flows() | Hairpin():
             return type(step.fact), step.present
         case _:
             return ("single", position)

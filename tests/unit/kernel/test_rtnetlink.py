@@ -55,6 +55,31 @@ def test_bridge() -> None:
     assert nla(data, "IFLA_BR_FORWARD_DELAY") == 0
 
 
+def test_filtered_bridge() -> None:
+    made = decode(ifinfmsg, rtnetlink.new_bridge("br-1", NEAR, 0xFA1, filtered=True))
+    changed = decode(ifinfmsg, rtnetlink.set_filtered(7, False))
+    assert (changed["index"], changed["change"]) == (7, 0)
+    assert changed["header"]["flags"] == netlink.NLM_F_REQUEST | netlink.NLM_F_ACK
+    for decoded, value in ((made, 1), (changed, 0)):
+        data = nla(decoded, "IFLA_LINKINFO", "IFLA_INFO_DATA")
+        assert nla(data, "IFLA_BR_NF_CALL_IPTABLES") == value
+        assert nla(data, "IFLA_BR_NF_CALL_IP6TABLES") == value
+
+
+def test_hairpin() -> None:
+    decoded = decode(ifinfmsg, rtnetlink.set_hairpin(7, True))
+    assert (decoded["index"], decoded["change"]) == (7, 0)
+    assert nla(decoded, "IFLA_LINKINFO", "IFLA_INFO_SLAVE_KIND") == "bridge"
+    assert nla(decoded, "IFLA_LINKINFO", "IFLA_INFO_SLAVE_DATA", "IFLA_BRPORT_MODE") == 1
+
+
+def test_filtered_bridges_and_hairpin_ports_are_read_as_written() -> None:
+    assert rtnetlink.read_link(rtnetlink.set_filtered(7, True).body).filtered
+    assert not rtnetlink.read_link(rtnetlink.set_filtered(7, False).body).filtered
+    assert rtnetlink.read_link(rtnetlink.set_hairpin(7, True).body).hairpin
+    assert not rtnetlink.read_link(rtnetlink.set_hairpin(7, False).body).hairpin
+
+
 def test_veth() -> None:
     message = rtnetlink.new_veth(
         "veth1", NEAR, 1450, master=4, group=5, peer="eth0", peer_mac=FAR, namespace=6

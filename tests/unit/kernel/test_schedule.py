@@ -1,6 +1,7 @@
 """Runs, carried steps, links changed in place, undoing."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -14,6 +15,9 @@ from fairway.plan import (
     Bridge,
     Element,
     Fact,
+    Flows,
+    Hairpin,
+    HeldPort,
     Namespace,
     Plan,
     Route,
@@ -77,6 +81,16 @@ def test_a_dying_namespace_and_link_carry_what_is_on_them() -> None:
         Namespace(BOX): [ROUTE, ADDRESS],
         BRIDGE: [GATEWAY],
     }
+
+
+def test_connections_are_forgotten_after_all_that_could_make_new_ones() -> None:
+    """Although their sandbox and their link go in the same plan."""
+    element = Element("publish", ("tcp", "80"), "10.1.0.2 . 80")
+    flows, hairpin = Flows(IP("10.1.0.2")), Hairpin("veth1")
+    plan = withdraw([Namespace(BOX), flows, VETH, hairpin, ADDRESS, element])
+    steps, carried = schedule.reduce(plan)
+    assert [s.fact for s in steps] == [element, VETH, flows, Namespace(BOX)]
+    assert {c.fact for each in carried.values() for c in each} == {ADDRESS, hairpin}
 
 
 def test_what_leaves_a_living_sandbox_is_taken_step_by_step() -> None:
@@ -143,3 +157,26 @@ def test_withdraw_goes_on() -> None:
 
 def test_nothing_to_do() -> None:
     schedule.apply(Plan(), Hand())
+
+
+PORT = HeldPort("tcp", "", 8080, IP("10.1.0.2"), 80)
+MOVED = replace(PORT, target=IP("10.1.0.3"))
+
+
+def test_host_ports_are_one_run() -> None:
+    others = [replace(PORT, port=n) for n in range(3)]
+    assert len(list(schedule.runs((establish(others) + withdraw([PORT])).steps))) == 1
+
+
+def test_a_port_that_changes_its_target_is_not_let_go() -> None:
+    element = Element("own", ("10.1.0.2", "10.1.0.2"))
+    hand = Hand()
+    schedule.apply(withdraw([element, PORT]) + establish([GATEWAY, MOVED, element]), hand)
+    assert [Step(PORT, False), Step(MOVED)] in hand.runs
+
+
+def test_a_port_that_changed_its_target_gets_it_back() -> None:
+    hand = Hand(ROUTE)
+    with pytest.raises(Conflict):
+        schedule.apply(withdraw([PORT]) + establish([GATEWAY, MOVED, ROUTE]), hand)
+    assert hand.runs[-1] == [Step(MOVED, False), Step(PORT)]
