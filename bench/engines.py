@@ -167,7 +167,7 @@ class Engine:
         return bool(answer.code == 0)
 
     def processes(self) -> Iterator[int]:
-        """Processes on its host but the daemon: nobody else is in its mount namespace."""
+        """Processes on its host, the daemon included: nobody else is in its mount namespace."""
         own = os.readlink(f"/proc/{self._anchor.pid}/ns/mnt")
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit() and int(entry.name) != self._anchor.pid:

@@ -39,7 +39,7 @@ def a_range(count: int, first: int = FIRST_PORT) -> dict[str, str]:
 def megabytes(engine: Engine) -> float:
     """Memory of all processes of the engine and its containers: their proportional set size."""
     total = 0
-    for pid in (engine.pid(), *engine.processes()):
+    for pid in engine.processes():
         with contextlib.suppress(OSError):
             rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
             total += int(rollup.split("\nPss:")[1].split()[0])

@@ -32,6 +32,12 @@ _libc.umount2.argtypes = (ctypes.c_char_p, ctypes.c_int)
 _libc.syscall.restype = ctypes.c_long
 
 
+def trim_memory() -> None:
+    """Give memory that was freed back to the system (malloc_trim(3)); where the C library cannot, it stays."""
+    if trim := getattr(_libc, "malloc_trim", None):
+        trim(0)
+
+
 def _check(result: int, path: str | None = None) -> int:
     if result < 0:
         code = ctypes.get_errno()

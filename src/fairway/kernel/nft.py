@@ -13,11 +13,14 @@ import json
 import threading
 from typing import Any
 
+from fairway.kernel import libc
 from fairway.model.errors import System
 
 LIBRARY = "libnftables.so.1"
 _JSON = 1 << 4
 _TERSE = 1 << 11
+_LARGE = 1 << 14
+"""Characters in and out from which on the library's passing need is worth giving back: 6 KB an element."""
 _LOCK = threading.Lock()
 
 
@@ -63,6 +66,8 @@ class Nft:
             code = self._library.nft_run_cmd_from_buffer(self._context, command.encode())
             output: str = self._library.nft_ctx_get_output_buffer(self._context).decode()
             errors = self._library.nft_ctx_get_error_buffer(self._context).decode()
+        if len(command) + len(output) > _LARGE:
+            libc.trim_memory()
         if code:
             raise NftError(_complaint(errors))
         return output
