@@ -19,6 +19,7 @@ LIST = Path(__file__).parent / "endpoints-v1.51.txt"
 NOTES = {
     ("POST", "/build"): "build elsewhere and `docker load`, or import an archive",
     ("POST", "/images/create"): "pull, and import of an archive in the body; no import from a URL",
+    ("POST", "/containers/{id}/update"): "with `PortBindings` as an [extension](guide.md#publish-ports)",
     ("POST", "/images/load"): "`platform` is refused",
     ("POST", "/swarm/leave"): "answers 503, as Docker does outside a swarm",
 }

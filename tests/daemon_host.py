@@ -27,6 +27,7 @@ _SETUP = """
 set -e
 mount -t tmpfs tmpfs /run
 hostname {name}
+echo 0 >/proc/sys/net/ipv4/ip_forward
 ip link set lo up
 ip link add eth0 type veth peer name peer netns {outside}
 ip addr add {ip}/24 dev eth0
@@ -56,6 +57,7 @@ class Host:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        self.configuration = directory / "daemon.json"
         self.socket = "/run/fairway/fairway.sock"
         self.url = f"unix://{self.socket}"
         self._anchors: list[subprocess.Popen[bytes]] = []
@@ -83,15 +85,21 @@ class Host:
         """Words that make a command run on this host."""
         return ["nsenter", "-t", str(self._host.pid), "-n", "-m", "-u", "--"]
 
+    def outside(self) -> list[str]:
+        """Words that make a command run outside, on the neighbour that the host's uplink leads to."""
+        return ["nsenter", "-t", str(self._outside.pid), "-n", "--"]
+
     def environment(self) -> dict[str, str]:
         keep = {k: v for k, v in os.environ.items() if not k.startswith(("DOCKER_", "FAIRWAY_"))}
         path = f"{BIN}:{keep.get('PATH', '')}:/usr/sbin:/sbin"
         return keep | {"DOCKER_HOST": self.url, "PATH": path, "HOME": str(self.directory)}
 
-    def run(self, command: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
-        """Standard output and error together, as a person at a terminal sees them."""
+    def run(
+        self, command: str, timeout: float = 60, *, outside: bool = False
+    ) -> subprocess.CompletedProcess[str]:
+        """Standard output and error together, as a person at a terminal sees them; on the host or outside."""
         return subprocess.run(
-            [*self.enter(), "bash", "-c", command],
+            [*(self.outside() if outside else self.enter()), "bash", "-c", command],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -116,9 +124,8 @@ class Host:
     # The daemon.
 
     def start_daemon(self, *options: str) -> None:
-        configuration = self.directory / "daemon.json"
-        if not configuration.exists():
-            configuration.write_text("{}")
+        if not self.configuration.exists():
+            self.configuration.write_text("{}")
         log = (self.directory / "fairwayd.log").open("ab")
         self._daemon = subprocess.Popen(
             [
@@ -126,7 +133,7 @@ class Host:
                 str(BIN / "fairwayd"),
                 f"--host={self.url}",
                 f"--data-root={self.directory}/data",
-                f"--config-file={configuration}",
+                f"--config-file={self.configuration}",
                 *options,
             ],
             stdout=log,

@@ -6,17 +6,20 @@ Everything made below the test's directory is taken down at the end, and what a 
 
 import contextlib
 import os
+import re
 import socket
 import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from fairway.companion.loop import Loop
 from fairway.firewall.ruleset import RULESET
 from fairway.kernel.libc import unmount
 from fairway.kernel.linux import LinuxKernel
 from fairway.kernel.mounts import mounts
 from fairway.kernel.namespaces import Namespaces, prepare_run_directory, release_run_directory, remove
+from fairway.ports.holder import Holder
 
 
 class HeldListeners:
@@ -44,6 +47,8 @@ class NetnsHost:
         self.file = str(root / "host")
         self.namespaces = str(root / "run" / "netns")
         self.listeners = HeldListeners()
+        self.ports = Holder(Loop(), 1 << 14)
+        """Binds in the namespace of who asks, the kernel's worker, and never proxies."""
 
     def kernel(self, owner: str = "test", ruleset: str = RULESET) -> LinuxKernel:
         return LinuxKernel(
@@ -52,6 +57,7 @@ class NetnsHost:
             namespaces=self.namespaces,
             mounts=[str(self.root)],
             listeners=self.listeners,
+            ports=self.ports,
             host_namespace=self.file,
         )
 
@@ -63,6 +69,10 @@ class NetnsHost:
         """A shell command inside the host's or a sandbox's namespace."""
         argv = ["nsenter", f"--net={namespace or self.file}", "sh", "-c", command]
         return subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
+
+    def table(self) -> str:
+        """The firewall's table as nft lists it, without what its counters show."""
+        return re.sub(r" packets \d+ bytes \d+", "", self.run("nft list table inet fairway").stdout)
 
     def leftovers(self) -> list[str]:
         """Mounts below the directory apart from its own."""
@@ -82,6 +92,7 @@ def netns_host(root: Path) -> Iterator[NetnsHost]:
     finally:
         for sandbox in list(host.listeners.held):
             host.listeners.close(sandbox)
+        host.ports.close()
         for target in reversed(host.leftovers()):
             unmount(target)
         remove(host.file)

@@ -275,6 +275,39 @@ NO_NETWORK = Error(404, "network nosuch not found")
 NO_VOLUME = Error(404, "get nosuch: no such volume")
 OUTPUT = Upgrade(frame(1, b"out\n") + frame(2, b"err\n"))
 
+STATS: dict[str, Any] = {
+    "name": "/web",
+    "id": ID,
+    "read": "2024-05-01T10:00:01Z",
+    "preread": "2024-05-01T10:00:00Z",
+    "pids_stats": {"current": 3},
+    "blkio_stats": {
+        "io_service_bytes_recursive": [
+            {"major": 8, "minor": 0, "op": "Read", "value": 12_345_678},
+            {"major": 8, "minor": 0, "op": "write", "value": 4096},
+            {"major": 8, "minor": 0, "op": "total", "value": 99},
+        ]
+    },
+    "cpu_stats": {
+        "cpu_usage": {"total_usage": 500_000_000},
+        "system_cpu_usage": 12_000_000_000,
+        "online_cpus": 2,
+    },
+    "precpu_stats": {
+        "cpu_usage": {"total_usage": 123_456_789},
+        "system_cpu_usage": 10_000_000_000,
+        "online_cpus": 2,
+    },
+    "memory_stats": {
+        "usage": 5_000_000,
+        "limit": 8_000_000_000,
+        "stats": {"total_inactive_file": 1_000_000, "inactive_file": 7},
+    },
+    "networks": {
+        "eth0": {"rx_bytes": 1500, "tx_bytes": 200},
+        "eth1": {"rx_bytes": 1_000_000, "tx_bytes": 1},
+    },
+}
 ROUTES: Routes = {
     ("GET", "/networks"): NETWORKS,
     ("GET", "/networks/web10"): NETWORKS[0],
@@ -306,6 +339,8 @@ ROUTES: Routes = {
     ("POST", "/containers/*/pause"): None,
     ("POST", "/containers/*/unpause"): None,
     ("POST", "/containers/*/rename"): None,
+    ("POST", "/containers/*/update"): {"Warnings": ["Be careful.", "Be very careful."]},
+    ("POST", "/containers/nosuch/update"): NO_CONTAINER,
     ("POST", "/containers/nosuch/rename"): NO_CONTAINER,
     ("POST", "/containers/*/exec"): {"Id": "e1"},
     ("POST", "/exec/*/start"): OUTPUT,
@@ -315,6 +350,13 @@ ROUTES: Routes = {
     ("GET", "/containers/*/logs"): Raw(
         frame(1, b"l1\n") + frame(2, b"l2\n"), "application/vnd.docker.raw-stream"
     ),
+    ("GET", "/containers/web/stats"): STATS,
+    ("GET", "/containers/*/stats"): {"name": "/idle", "id": OTHER, "read": "0001-01-01T00:00:00Z"},
+    ("GET", "/containers/nosuch/stats"): NO_CONTAINER,
+    ("GET", "/containers/nosuch2/stats"): NO_CONTAINER,
+    ("HEAD", "/containers/*/archive"): Error(404, "Could not find the file /nope in container web"),
+    ("GET", "/containers/*/archive"): Error(404, "Could not find the file /nope in container web"),
+    ("PUT", "/containers/*/archive"): Error(404, "Could not find the file /nope in container web"),
     ("GET", "/containers/*/changes"): [{"Path": "/a", "Kind": 0}, {"Path": "/b", "Kind": 1}],
     ("GET", "/containers/*/top"): {"Titles": ["PID", "CMD"], "Processes": [["1", "sh -c something long"]]},
     ("POST", "/containers/prune"): {"ContainersDeleted": ["a"], "SpaceReclaimed": 1234},

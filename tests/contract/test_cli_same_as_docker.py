@@ -119,6 +119,13 @@ help foo
 system df
 system df -v
 logs nosuch
+stats --no-stream web
+stats --no-stream --no-trunc web
+stats --no-stream web nosuch nosuch2
+stats --no-stream --format json web
+stats --no-stream --format 'table {{.Container}}\\t{{.CPUPerc}}\\t{{.PIDs}}' web idle
+stats --no-stream --format '{{.Foo}}' web
+stats --no-stream --format '{{.Foo' web
 """
 CHANGING = """
 network create --subnet 10.0.0.0/24 --ip-range 10.0.0.128/25 --gateway 10.0.0.1 -o x=y n
@@ -163,6 +170,10 @@ rm -f -v web nosuch
 rm nosuch
 rename a b
 rename nosuch b
+update --cpus 1.5 -c 3 --cpuset-cpus 0-1 -m 64m --memory-swap -1 --memory-reservation 5m --pids-limit 9 web
+update --restart on-failure:3 --blkio-weight 100 --cpu-period 5000 --cpu-quota 2000 web nosuch
+update --restart on-failure:x web
+update web
 attach stopped
 attach paused
 wait web b
@@ -277,6 +288,19 @@ run --gpus x x
 run --blkio-weight zz x
 run --dns-search 'a b' x
 ps -n z
+cp a
+cp a b
+cp web:a web:b
+cp '' web:/
+cp web:/x ''
+cp ./a:b /c
+cp /nope web:/
+cp - web:/nope
+cp web:/nope .
+cp web:/x /nope/y/z
+cp web:/x /dev/null
+cp -x web:/x y
+stats -x
 stop -t z x
 exec web
 exec -u
@@ -294,6 +318,7 @@ network ls
 network prune
 network rm
 attach
+cp
 diff
 exec
 history
@@ -312,6 +337,7 @@ restart
 rm
 rmi
 save
+stats
 stop
 tag
 top

@@ -1,5 +1,6 @@
 """One contract for both kernels: what apply, withdraw and facts promise (engine.protocols.Kernel)."""
 
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -18,6 +19,9 @@ from fairway.plan import (
     Bridge,
     Element,
     Fact,
+    Flows,
+    Hairpin,
+    HeldPort,
     Namespace,
     Plan,
     Resolver,
@@ -141,6 +145,7 @@ async def test_withdrawing_what_is_absent_is_success(world: World) -> None:
         Veth("veth9", Mac("06:00:00:00:00:09"), "br-1", "@9", "eth1", Mac("02:00:00:00:00:09"), 1500),
         Sysctl("@9", "net/ipv4/ip_forward", "1"),
         Resolver("x" * 64, "@9"),
+        Hairpin("veth9"),
     ],
     ids=lambda bad: f"{type(bad).__name__}-{getattr(bad, 'namespace', '')}",
 )
@@ -217,6 +222,38 @@ async def test_link_changes_in_place(world: World) -> None:
     assert await world.kernel.facts() == set(desired)
 
 
+async def test_a_bridge_is_filtered_in_place(world: World) -> None:
+    plan = world.network() + world.attachment(2)
+    await world.kernel.apply(plan)
+    for bridge in (replace(BRIDGE, filtered=True), BRIDGE):
+        desired = [bridge if f == BRIDGE else f for f in plan.facts()]
+        await world.kernel.apply(difference(desired, await world.kernel.facts()))
+        assert await world.kernel.facts() == set(desired)
+
+
+async def test_hairpin_goes_with_its_link(world: World) -> None:
+    plan = world.network() + world.attachment(2)
+    hairpin = Hairpin("veth2")
+    await world.kernel.apply(plan + establish([hairpin]))
+    assert hairpin in await world.kernel.facts()
+    await world.kernel.apply(withdraw([hairpin]))
+    assert hairpin not in await world.kernel.facts()
+    await world.kernel.apply(establish([hairpin]))
+    leaving: list[Fact] = [world.veth(2), hairpin]
+    assert await world.kernel.withdraw(withdraw(leaving)) == []
+    assert hairpin not in await world.kernel.facts()
+    await world.kernel.apply(difference(plan.facts(), await world.kernel.facts()))
+    assert await world.kernel.facts() == set(plan.facts())
+    assert await world.kernel.withdraw(withdraw([hairpin])) == []
+
+
+async def test_flows_are_never_reported(world: World) -> None:
+    flows = [Flows(IP("10.1.0.2")), Flows(IP("fd00:1::2"), "tcp", 80, "", 8080)]
+    await world.kernel.apply(establish(flows))
+    assert await world.kernel.facts() == frozenset()
+    assert await world.kernel.withdraw(withdraw(flows)) == []
+
+
 async def test_difference_heals(world: World) -> None:
     plan = world.network() + world.attachment(2) + world.attachment(3)
     await world.kernel.apply(plan)
@@ -268,6 +305,19 @@ async def test_own_subnets_are_not_occupied(world: World) -> None:
     assert list(await world.kernel.occupied()) == []
 
 
+async def test_addresses_of_a_bridge(world: World) -> None:
+    assert await world.kernel.bridge_addresses("br-1") is None
+    await world.kernel.apply(world.network() + world.attachment(2))
+    found = await world.kernel.bridge_addresses("br-1") or ()
+    assert [a for a in found if not a.startswith("fe80:")] == ["10.1.0.1/16", "fd00:1::1/64"]
+    assert await world.kernel.bridge_addresses("veth2") is None
+
+
+async def test_our_own_table_is_no_foreign_filter(world: World) -> None:
+    filters = await world.kernel.foreign_filters()
+    assert (filters.tables, filters.uplinks) == ((), {})
+
+
 async def test_sysctl(world: World) -> None:
     key = "net/ipv4/ip_forward"
     path = world.sandbox(2)
@@ -299,6 +349,63 @@ async def test_elements_change_in_one_transaction(world: World) -> None:
     assert left == {*names[100:], Element("closed", ("tcp",))}
     await world.kernel.apply(withdraw(names))
     assert await world.kernel.facts() == {Element("closed", ("tcp",))}
+
+
+async def test_the_table_is_read_with_its_counters(world: World) -> None:
+    await world.kernel.apply(world.network())
+    counted = await world.kernel.counted()
+    assert counted.installed
+    assert counted.elements.keys() == {f for f in world.network().facts() if isinstance(f, Element)}
+    assert {count.packets for count in counted.elements.values() if count} <= {0}
+    listing = await world.kernel.listing()
+    assert listing.startswith("table inet fairway {\n")
+    assert "br-1" in listing
+
+
+PORTS = tuple(HeldPort("tcp", "", port, IP("10.1.0.2"), 80) for port in range(8000, 8100))
+
+
+async def test_ports_are_held(world: World) -> None:
+    first = HeldPort("udp", "0.0.0.0", 53, IP("10.1.0.2"), 53)
+    others = (first, replace(first, address="::", target=IP("10.1.0.3")))
+    await world.kernel.apply(establish([*PORTS, *others]))
+    await world.kernel.apply(establish(PORTS))
+    assert await world.kernel.facts() == {*PORTS, *others}
+    assert await world.kernel.withdraw(withdraw(PORTS[1:])) == []
+    assert await world.kernel.withdraw(withdraw(PORTS)) == []
+    assert await world.kernel.facts() == set(others)
+
+
+@pytest.mark.parametrize(
+    ("address", "text"),
+    [
+        ("", "0.0.0.0:8099"),
+        ("0.0.0.0", "0.0.0.0:8099"),
+        ("127.0.0.1", "127.0.0.1:8099"),
+        ("::", "[::]:8099"),
+    ],
+)
+async def test_a_port_that_is_held_is_a_conflict(world: World, address: str, text: str) -> None:
+    await world.kernel.apply(establish([PORTS[0]]))
+    second = replace(PORTS[-1], address="" if address != "" else "127.0.0.1")
+    await world.kernel.apply(establish([second]))
+    wish = HeldPort("tcp", address, 8099, IP("10.1.0.7"), 80)
+    with pytest.raises(Conflict, match=re.escape(f"{text}: bind: address already in use")):
+        await world.kernel.apply(establish([*PORTS[:50], wish]))
+    assert await world.kernel.facts() == {PORTS[0], second}
+
+
+async def test_a_port_changes_its_target(world: World) -> None:
+    old, new = PORTS[0], replace(PORTS[0], target=IP("10.1.0.3"))
+    await world.kernel.apply(establish([old]))
+    with pytest.raises(Conflict, match="address already in use"):
+        await world.kernel.apply(establish([new]))
+    bad = Address(world.sandbox(9), "eth0", Cidr("10.7.0.1/16"))
+    with pytest.raises(System):
+        await world.kernel.apply(withdraw([old]) + establish([new, bad]))
+    assert await world.kernel.facts() == {old}
+    await world.kernel.apply(difference([new], await world.kernel.facts()))
+    assert await world.kernel.facts() == {new}
 
 
 async def test_features_are_there(world: World) -> None:

@@ -103,6 +103,29 @@ async def test_the_port_holder_is_no_way_out_of_an_internal_network(
         client.connect(("fe80::1", 8081, 0, index))
 
 
+@pytest.mark.parametrize("everybody", ["10.3.0.255", "255.255.255.255", "ff02::1"])
+async def test_the_port_holder_hears_no_broadcast_of_an_internal_network(
+    host: NetnsHost, kernel: LinuxKernel, everybody: str
+) -> None:
+    """Neighbours do."""
+    index = inside(host, "in1", lambda: socket.if_nametoindex("eth0"))
+    to = (everybody, 5353, 0, index) if ":" in everybody else (everybody, 5353)
+    any_ = "::" if ":" in everybody else "0.0.0.0"
+    with (
+        opened(host, "", any_, socket.SOCK_DGRAM, patience=BRIEF) as holder,
+        opened(host, "in2", any_, socket.SOCK_DGRAM) as neighbour,
+        opened(host, "in1", any_, socket.SOCK_DGRAM) as client,
+    ):
+        holder.bind((any_, 5353))
+        neighbour.bind((any_, 5353))
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"eth0")
+        client.sendto(b"who", to)
+        assert neighbour.recv(9) == b"who"
+        with pytest.raises(TimeoutError):
+            holder.recv(9)
+
+
 @pytest.mark.parametrize("value", ["0", "1"])
 @pytest.mark.parametrize("kind", [4, 6])
 async def test_a_link_opens_exactly_its_ports_one_way(

@@ -1,12 +1,18 @@
 """Replays a transcript on a host: types its commands, compares what is printed with what is expected.
 
-A step has ``run`` (a command of the host) or ``in`` (a container) plus ``run``, and ``expect``: ``re:`` must
-be found, ``not:`` must not (Python regular expressions, over lines), ``rc=N``, ``rc!=N``. ``capture`` keeps a
-group for later steps as ``${NAME}``; ``retry`` polls for that many seconds; ``tty: keep`` leaves the command
-running on a terminal of its own; ``manual`` steps need a machine that this is not.
+A step has ``run`` (a command of the host, or with ``node: outside`` of the neighbour on its uplink) or ``in``
+(a container) plus ``run``, and ``expect``: ``re:`` must be found, ``not:`` must not (Python regular
+expressions, over lines), ``rc=N``, ``rc!=N``. ``capture`` keeps a group for later steps as ``${NAME}``;
+``retry`` polls for that many seconds; ``tty: keep`` leaves the command running on a terminal of its own;
+``manual`` steps need a machine that this is not.
+
+The transcripts read Docker's rules with ``iptables``. Fairway's are in a table of nftables that the program
+does not see, so ``iptables …`` is typed as ``fairway rules --as iptables …``, which tells the same facts of
+what that table holds, and ``iptables-save …`` as ``fairway rules --as iptables-save …``.
 """
 
 import contextlib
+import json
 import os
 import pty
 import re
@@ -14,9 +20,38 @@ import shlex
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from daemon_host import NODE_IP, NODE_NAME, OUTSIDE_IP, Host
+
+_DAEMON_JSON = "/etc/docker/daemon.json"
+_IPTABLES = re.compile(r"^(ip6?tables(?:-save)?)(?=\s|$)")
+
+
+@contextlib.contextmanager
+def configured(host: Host, scenario: dict[str, Any]) -> Iterator[None]:
+    """The daemon that a scenario asks for, on a host that is prepared for it; afterwards the usual one.
+
+    ``daemon`` are its options, ``daemon_json`` the content of its configuration file, ``pre`` commands typed
+    before it starts. Forwarding is off at its start.
+    """
+    if not {"daemon", "daemon_json", "pre"} & scenario.keys():
+        yield
+        return
+    host.stop_daemon()
+    before = host.configuration.read_text()
+    host.configuration.write_text(json.dumps(scenario.get("daemon_json", {})))
+    for command in ("sysctl -qw net.ipv4.ip_forward=0", *scenario.get("pre", ())):
+        host.ok(command)
+    try:
+        host.start_daemon(*shlex.split(scenario.get("daemon", "")))
+        yield
+        host.ok("docker ps -aq | xargs -r docker rm -f")
+    finally:
+        host.stop_daemon()
+        host.configuration.write_text(before)
+        host.start_daemon()
 
 
 class Replay:
@@ -36,7 +71,7 @@ class Replay:
         finally:
             self._close_terminals()
             for command in () if scenario.get("keep") else scenario.get("cleanup", ()):
-                self._host.run(self._mine(command))
+                self._host.run(self._mine(self._filled(command)))
 
     def _step(self, name: str, step: dict[str, Any]) -> None:
         command = self._command(step)
@@ -45,7 +80,7 @@ class Replay:
             return
         deadline = time.monotonic() + step.get("retry", 0)
         while True:
-            done = self._host.run(command)
+            done = self._host.run(command, outside=step.get("node") == "outside")
             output = done.stdout.replace("\r", "")
             problem = self._problem(step.get("expect", ()), done.returncode, output)
             if problem is None or time.monotonic() > deadline:
@@ -59,9 +94,10 @@ class Replay:
 
     def _command(self, step: dict[str, Any]) -> str:
         command = re.sub(r"\bsudo ", "", self._filled(step["run"]))
+        command = command.replace(_DAEMON_JSON, str(self._host.configuration))
         if "in" in step:
             return f"{self._client} exec {step['in']} sh -c {shlex.quote(command)}"
-        return self._mine(command)
+        return self._mine(_IPTABLES.sub(r"fairway rules --as \1", command))
 
     def _mine(self, command: str) -> str:
         return re.sub(r"\bdocker(?= )", self._client, command)
@@ -102,6 +138,11 @@ class Replay:
         )
         os.close(slave)
         self._terminals.append((process, master))
+        if named := re.search(r"--name (\S+)", command):  # as a person waits for the prompt
+            running = f"docker inspect -f '{{{{.State.Running}}}}' {named[1]} | grep -q true"
+            deadline = time.monotonic() + 10
+            while self._host.run(running).returncode and time.monotonic() < deadline:
+                time.sleep(0.05)
 
     def _close_terminals(self) -> None:
         for process, master in self._terminals:

@@ -55,7 +55,7 @@ def held(host: Host) -> str:
     """What the kernel holds for the host and both containers, but for what it sees to itself over time."""
     inside = "; ".join(f"docker exec {name} ip addr; docker exec {name} ip route" for name in ("web", "db"))
     out = host.ok(
-        f"ip -o link | sed 's/ qlen.*//'; ip -o addr; ip route; nft list table inet fairway; {inside}"
+        f"ip -o link | sed 's/ qlen.*//'; ip -o addr; ip route; nft -s list table inet fairway; {inside}"
     )
     return "\n".join(sorted(line for line in out.splitlines() if "inet6 fe80" not in line))
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from daemon_host import Host, running_host
-from scenarios.replay import Replay
+from scenarios.replay import Replay, configured
 
 pytestmark = pytest.mark.root
 SCENARIOS: list[dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "scenarios.yaml").read_text())
@@ -39,6 +39,7 @@ def fixtures(client: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 @pytest.mark.parametrize("scenario", [s for s in SCENARIOS if s is not FIXTURES], ids=lambda s: str(s["id"]))
 def test_scenario(fixtures: Host, client: str, scenario: dict[str, Any]) -> None:
     links = fixtures.links()
-    Replay(fixtures, client).scenario(scenario)
+    with configured(fixtures, scenario):
+        Replay(fixtures, client).scenario(scenario)
     fixtures.ok("docker ps -aq | xargs -r docker rm -f; docker network prune -f")
     assert fixtures.links() == links

@@ -52,7 +52,7 @@ def everything(host: Host) -> dict[str, list[str]]:
         "links": host.links(),
         "mounts": sorted(host.mounts()),
         "processes": sorted(host.processes()),
-        "elements": host.ok("nft list table inet fairway").splitlines(),
+        "elements": host.ok("nft -s list table inet fairway").splitlines(),
         "files": sorted(host.ok(settled.format(host.directory)).splitlines()),
     }
 

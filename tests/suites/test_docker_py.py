@@ -21,6 +21,14 @@ NEED_SWARM = {
     "test_create_network_attachable",
     "test_create_network_ingress",
 }
+CONTAINERS = {
+    "test_run_container_reading_socket_ws",  # the SDK opens no websocket through a unix socket
+    "test_create_with_runtime",  # it asks where Docker does not look; the default is crun where that works
+    "test_exec_run_failed",  # wants Docker's old 126 for a command that is not there; since 28 it is 127
+    "test_run_with_image_that_does_not_exist",  # asks Docker Hub, which these hosts do not reach
+    "test_top",  # these two depend on the host's ps, as the suite itself says
+    "test_top_with_psargs",
+}
 PACKAGES = (
     "docker==7.2.0",
     "paramiko",
@@ -56,12 +64,22 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("area", ["networks", "exec", "volumes", "client+events", "regressions"])
-def test_area(prepared: Path, host: Host, area: str) -> None:
+@pytest.mark.parametrize(
+    ("area", "allowed"),
+    [
+        ("networks", NEED_SWARM),
+        ("containers", CONTAINERS),
+        ("exec", set()),
+        ("volumes", set()),
+        ("client+events", set()),
+        ("regressions", set()),
+    ],
+)
+def test_area(prepared: Path, host: Host, area: str, allowed: set[str]) -> None:
     done = host.run(
         f"WORK={prepared} BASELINE={SUITES}/baseline.json RETRIES=1 bash {DRIVER} '{area}'", timeout=500
     )
     results = json.loads((prepared / "results.json").read_text())
     failed = {name.rpartition("::")[2] for name, status in results.items() if status != "passed"}
-    assert failed <= NEED_SWARM, done.stdout
+    assert failed <= allowed, done.stdout
     assert len(results) > len(failed), done.stdout

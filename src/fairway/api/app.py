@@ -2,7 +2,20 @@
 
 from aiohttp import web
 
-from fairway.api import containers, decode, execs, images, networks, streams, system, unsupported, volumes
+from fairway.api import (
+    archive,
+    containers,
+    decode,
+    execs,
+    images,
+    networks,
+    rules,
+    stats,
+    streams,
+    system,
+    unsupported,
+    volumes,
+)
 from fairway.api.backend import Backend
 from fairway.api.routing import Router
 
@@ -11,10 +24,13 @@ ROUTES = (
     *networks.ROUTES,
     *containers.ROUTES,
     *streams.ROUTES,
+    *archive.ROUTES,
+    *stats.ROUTES,
     *execs.ROUTES,
     *unsupported.ROUTES,
     *volumes.ROUTES,
     *images.ROUTES,
+    *rules.ROUTES,
 )
 """The unsupported ones come before those whose last parameter may hold slashes."""
 

@@ -5,9 +5,11 @@ tests put an in-memory double in its place.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
-from fairway.model.container import Config, Container, ContainerPaths, Exit, Health, Volume
+from fairway.model.address import Family
+from fairway.model.container import Config, Container, ContainerPaths, Exit, Health, HostConfig, Volume
 from fairway.model.event import Event
 from fairway.model.image import Image
 from fairway.model.network import Endpoint, EndpointRequest, Network, Sandbox
@@ -19,7 +21,10 @@ from fairway.model.request import (
     VolumeRequest,
     WaitCondition,
 )
+from fairway.model.rule import Form, Rule
 from fairway.model.system import SystemFacts
+from fairway.model.tree import PathStat
+from fairway.model.usage import Usage
 
 
 class Networks(Protocol):
@@ -39,6 +44,9 @@ class Networks(Protocol):
 
     def attached(self, network_id: str) -> Sequence[tuple[Container, Endpoint]]: ...
 
+    async def warnings(self, network: Network) -> Sequence[str]:
+        """What stops the network's traffic, and how to remedy it."""
+
     def in_use(self, network_id: str) -> bool: ...
 
 
@@ -50,6 +58,12 @@ class Containers(Protocol):
     def endpoints(self, container_id: str) -> Sequence[tuple[Network, Endpoint]]: ...
 
     def sandbox(self, container_id: str) -> Sandbox | None: ...
+
+    def names(self, container_id: str) -> Sequence[str]:
+        """With leading slashes: its own, and those that links give it."""
+
+    def links(self, container_id: str) -> Sequence[str]:
+        """``/target:/linker/alias``"""
 
     def paths(self, container_id: str) -> ContainerPaths: ...
 
@@ -70,6 +84,9 @@ class Containers(Protocol):
     async def unpause(self, reference: str) -> None: ...
 
     async def rename(self, reference: str, name: str) -> None: ...
+
+    async def update(self, reference: str, changes: HostConfig) -> Sequence[str]:
+        """What ``changes`` holds; returns warnings."""
 
     async def remove(self, reference: str, *, volumes: bool, force: bool, link: bool) -> None: ...
 
@@ -109,6 +126,28 @@ class Snapshots(Protocol):
         author: str,
         pause: bool,
     ) -> str: ...
+
+
+class Copying(Protocol):
+    """Files into and out of containers."""
+
+    async def describe(self, reference: str, path: str) -> PathStat: ...
+
+    def archive(
+        self, reference: str, path: str
+    ) -> AbstractAsyncContextManager[tuple[PathStat, AsyncIterator[bytes]]]:
+        """The archive must be read within the context, which keeps others from the container."""
+
+    async def extract(
+        self, reference: str, path: str, content: AsyncIterator[bytes], *, keep_kinds: bool, own: bool
+    ) -> None: ...
+
+
+class Stats(Protocol):
+    async def once(self, reference: str) -> tuple[Container, Usage]: ...
+
+    def stream(self, reference: str) -> AsyncIterator[tuple[Container, Usage]]:
+        """One each second, until the container is removed."""
 
 
 class Execs(Protocol):
@@ -179,7 +218,18 @@ class Events(Protocol):
 class System(Protocol):
     def info(self) -> SystemFacts: ...
 
+    async def warnings(self) -> Sequence[str]:
+        """What keeps networks from working as one would expect."""
+
     def reload(self, labels: tuple[str, ...], debug: bool) -> None: ...
+
+
+class Rules(Protocol):
+    async def report(self, reference: str = "") -> Sequence[Rule]: ...
+
+    async def nft(self) -> str: ...
+
+    async def iptables(self, kind: Family, *, form: Form, table: str, chain: str, verbose: bool) -> str: ...
 
 
 class Backend(Protocol):
@@ -195,6 +245,12 @@ class Backend(Protocol):
     def snapshots(self) -> Snapshots: ...
 
     @property
+    def copying(self) -> Copying: ...
+
+    @property
+    def stats(self) -> Stats: ...
+
+    @property
     def execs(self) -> Execs: ...
 
     @property
@@ -208,3 +264,6 @@ class Backend(Protocol):
 
     @property
     def system(self) -> System: ...
+
+    @property
+    def rules(self) -> Rules: ...

@@ -8,12 +8,12 @@ from typing import Any, cast
 
 from aiohttp import web
 
-from fairway.api import bodies, filters, listing, references, shapes
+from fairway.api import bodies, decode, filters, listing, references, shapes
 from fairway.api.backend import Backend
 from fairway.api.replies import empty, json_line, json_reply, open_stream
 from fairway.api.routing import Call, Route
 from fairway.api.top import top
-from fairway.model.container import Container
+from fairway.model.container import Container, HostConfig
 from fairway.model.errors import Fault, InvalidParameter, NotFound
 from fairway.model.request import WaitCondition
 from fairway.model.system import STORAGE_DRIVER
@@ -44,6 +44,7 @@ async def _summary(call: Call, container: Container, *, size: bool) -> dict[str,
         containers.endpoints(container.id),
         containers.health(container.id),
         call.version,
+        names=containers.names(container.id),
         image=_image_name(call.engine, container.config.image, container.image),
         now=time.time_ns(),
         sizes=await _sizes(call.engine, container) if size else None,
@@ -78,6 +79,7 @@ async def inspect(call: Call) -> web.Response:
             containers.health(container.id),
             call.version,
             driver=STORAGE_DRIVER,
+            links=containers.links(container.id),
             execs=call.engine.execs.of(container.id),
             sizes=await _sizes(call.engine, container) if call.flag("size") else None,
         )
@@ -132,6 +134,12 @@ async def rename(call: Call) -> web.Response:
     call.engine.containers.find(call.path["id"])  # its absence is told before a bad name
     await call.engine.containers.rename(call.path["id"], references.container_name(name))
     return empty()
+
+
+async def update(call: Call) -> web.Response:
+    """Resources and restart policy; as an extension ``PortBindings``, by container port."""
+    changes = decode.body(await call.raw(), HostConfig, "UpdateConfig")
+    return json_reply({"Warnings": list(await call.engine.containers.update(call.path["id"], changes))})
 
 
 async def remove(call: Call) -> web.Response:
@@ -192,19 +200,20 @@ async def changes(call: Call) -> web.Response:
 
 ROUTES = (
     Route("GET", "/containers/json", list_),
-    Route("GET", "/containers/{id}/json", inspect),
-    Route("GET", "/containers/{id}/top", processes),
-    Route("GET", "/containers/{id}/changes", changes),
+    Route("GET", "/containers/{id*}/json", inspect),
+    Route("GET", "/containers/{id*}/top", processes),
+    Route("GET", "/containers/{id*}/changes", changes),
     Route("POST", "/containers/create", create),
     Route("POST", "/containers/prune", prune),
-    Route("POST", "/containers/{id}/start", start),
-    Route("POST", "/containers/{id}/stop", stop),
-    Route("POST", "/containers/{id}/restart", restart),
-    Route("POST", "/containers/{id}/kill", kill),
-    Route("POST", "/containers/{id}/pause", pause),
-    Route("POST", "/containers/{id}/unpause", unpause),
-    Route("POST", "/containers/{id}/rename", rename),
-    Route("POST", "/containers/{id}/resize", resize),
-    Route("POST", "/containers/{id}/wait", wait, stream=True),
-    Route("DELETE", "/containers/{id}", remove),
+    Route("POST", "/containers/{id*}/start", start),
+    Route("POST", "/containers/{id*}/stop", stop),
+    Route("POST", "/containers/{id*}/restart", restart),
+    Route("POST", "/containers/{id*}/kill", kill),
+    Route("POST", "/containers/{id*}/pause", pause),
+    Route("POST", "/containers/{id*}/unpause", unpause),
+    Route("POST", "/containers/{id*}/rename", rename),
+    Route("POST", "/containers/{id*}/resize", resize),
+    Route("POST", "/containers/{id*}/update", update),
+    Route("POST", "/containers/{id*}/wait", wait, stream=True),
+    Route("DELETE", "/containers/{id*}", remove),
 )

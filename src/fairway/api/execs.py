@@ -119,7 +119,7 @@ async def inspect(call: Call) -> web.Response:
 
 
 ROUTES = (
-    Route("POST", "/containers/{id}/exec", create),
+    Route("POST", "/containers/{id*}/exec", create),
     Route("POST", "/exec/{id}/start", start, stream=True),
     Route("POST", "/exec/{id}/resize", resize),
     Route("GET", "/exec/{id}/json", inspect),

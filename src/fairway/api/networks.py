@@ -39,11 +39,14 @@ def _admits(wanted: filters.Filters, net: Network, networks: Networks) -> bool:
 
 
 async def inspect(call: Call) -> web.Response:
-    """``verbose`` adds services of a swarm, of which there are none."""
+    """``verbose`` adds services of a swarm, of which there are none. ``Warnings`` is an extension."""
     net = call.engine.networks.find(call.path["id"])
     if call.text("scope") not in ("", net.scope):
         raise NotFound(f"network {call.path['id']} not found")
-    return json_reply(shapes.network(net, call.engine.networks.attached(net.id)))
+    shape = shapes.network(net, call.engine.networks.attached(net.id))
+    if warnings := await call.engine.networks.warnings(net):
+        shape["Warnings"] = list(warnings)
+    return json_reply(shape)
 
 
 async def create(call: Call) -> web.Response:

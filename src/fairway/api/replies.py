@@ -4,8 +4,9 @@ JSON is encoded straight to bytes and the common headers are merged in one step,
 inspecting are the hot path. Docker ends each JSON body with a newline (Go's ``json.Encoder``), and so do we.
 """
 
+import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import msgspec
@@ -13,7 +14,7 @@ from aiohttp import web
 
 from fairway import __version__
 from fairway.api import versions
-from fairway.model.errors import Fault
+from fairway.model.errors import Fault, Unavailable
 
 _COMMON = {
     "Api-Version": versions.text(versions.NEWEST),
@@ -24,6 +25,9 @@ _COMMON = {
 _JSON = {**_COMMON, "Content-Type": "application/json"}
 STREAM = web.RequestKey("STREAM", web.StreamResponse)
 """Key in a request of the stream that was opened for it."""
+
+_PIECE = 64 * 1024
+"""Bytes after which a client must have taken something for its patience to begin anew."""
 
 _encoder = msgspec.json.Encoder()
 
@@ -37,8 +41,8 @@ def json_reply(value: Any, status: int = 200) -> web.Response:
     return web.Response(body=json_line(value), status=status, headers=_JSON)
 
 
-def empty(status: int = 204) -> web.Response:
-    return web.Response(status=status, headers=_COMMON)
+def empty(status: int = 204, headers: Mapping[str, str] | None = None) -> web.Response:
+    return web.Response(status=status, headers={**_COMMON, **(headers or {})})
 
 
 def text_reply(text: str, headers: dict[str, str]) -> web.Response:
@@ -51,9 +55,11 @@ def raw_head(status_line: str, headers: dict[str, str]) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
 
-async def open_stream(request: web.Request, content_type: str) -> web.StreamResponse:
+async def open_stream(
+    request: web.Request, content_type: str, headers: Mapping[str, str] | None = None
+) -> web.StreamResponse:
     """Send the head now and leave the body open: clients act on having received the head."""
-    response = web.StreamResponse(headers={**_COMMON, "Content-Type": content_type})
+    response = web.StreamResponse(headers={**_COMMON, "Content-Type": content_type, **(headers or {})})
     request[STREAM] = response
     await response.prepare(request)
     await response.write(b"")
@@ -61,17 +67,33 @@ async def open_stream(request: web.Request, content_type: str) -> web.StreamResp
 
 
 async def byte_stream(
-    request: web.Request, chunks: AsyncIterator[bytes], content_type: str
+    request: web.Request,
+    chunks: AsyncIterator[bytes],
+    content_type: str,
+    headers: Mapping[str, str] | None = None,
+    patience: float | None = None,
 ) -> web.StreamResponse:
-    """A body of unknown length. A fault before the first chunk still becomes a status."""
+    """A body of unknown length. A fault before the first chunk still becomes a status.
+
+    A client that takes nothing for ``patience`` seconds is given up (raises Unavailable).
+    """
     first = await anext(chunks, None)
-    response = await open_stream(request, content_type)
+    response = await open_stream(request, content_type, headers)
     if first is not None:
-        await response.write(first)
+        await _write(response, first, patience)
         async for chunk in chunks:
-            await response.write(chunk)
+            await _write(response, chunk, patience)
     await response.write_eof()
     return response
+
+
+async def _write(response: web.StreamResponse, data: bytes, patience: float | None) -> None:
+    try:
+        for start in range(0, len(data), _PIECE):
+            async with asyncio.timeout(patience):
+                await response.write(data[start : start + _PIECE])
+    except TimeoutError:
+        raise Unavailable(f"the client took nothing for {patience:.0f} seconds") from None
 
 
 async def progress(

@@ -172,5 +172,5 @@ def _cut(request: web.Request) -> web.StreamResponse | None:
     begun = request.get(STREAM)
     if begun is not None and request.transport is not None:
         _log.warning("stream broken off", path=request.path)
-        request.transport.close()
+        request.transport.abort()
     return begun

@@ -52,7 +52,13 @@ async def attach(call: Call) -> web.StreamResponse:
 async def _replay(
     call: Call, container: Container, wanted: frozenset[StreamName], connection: Connection
 ) -> None:
-    lines = call.engine.containers.logs(
+    async for line in _written(call, container, wanted):
+        await connection.write(line.text if container.config.tty else frame(line.stream, line.text))
+
+
+def _written(call: Call, container: Container, wanted: frozenset[StreamName]) -> AsyncIterator[LogLine]:
+    """What the container has written so far."""
+    return call.engine.containers.logs(
         container.id,
         stdout="stdout" in wanted,
         stderr="stderr" in wanted,
@@ -61,26 +67,30 @@ async def _replay(
         tail=-1,
         follow=False,
     )
-    async for line in lines:
-        await connection.write(line.text if container.config.tty else frame(line.stream, line.text))
 
 
 async def attach_websocket(call: Call) -> web.StreamResponse:
-    """The same streams as unframed binary messages (API, ``ContainerAttachWebsocket``)."""
+    """The same as unframed binary messages (API, ``ContainerAttachWebsocket``)."""
     container = call.engine.containers.find(call.path["id"])
-    live = await call.engine.containers.attach(container.id)
+    wanted = _wanted(call)
+    live = await call.engine.containers.attach(container.id) if call.flag("stream") else None
     socket = web.WebSocketResponse()
     try:
         await socket.prepare(call.request)
-        takes_input = call.flag("stdin") and container.config.open_stdin
-        reader = asyncio.ensure_future(_from_websocket(socket, live, takes_input))
-        try:
-            await _to_websocket(socket, live, _wanted(call) or frozenset(("stdout", "stderr")))
-        finally:
-            reader.cancel()
-            await asyncio.gather(reader, return_exceptions=True)
+        if call.flag("logs"):
+            async for line in _written(call, container, wanted):
+                await socket.send_bytes(line.text)
+        if live is not None:
+            takes_input = call.flag("stdin") and container.config.open_stdin
+            reader = asyncio.ensure_future(_from_websocket(socket, live, takes_input))
+            try:
+                await _to_websocket(socket, live, wanted)
+            finally:
+                reader.cancel()
+                await asyncio.gather(reader, return_exceptions=True)
     finally:
-        live.close()
+        if live is not None:
+            live.close()
         await socket.close()
     return socket
 
@@ -144,8 +154,8 @@ async def export(call: Call) -> web.StreamResponse:
 
 
 ROUTES = (
-    Route("POST", "/containers/{id}/attach", attach, stream=True),
-    Route("GET", "/containers/{id}/attach/ws", attach_websocket, stream=True),
-    Route("GET", "/containers/{id}/logs", logs, stream=True),
-    Route("GET", "/containers/{id}/export", export, stream=True),
+    Route("POST", "/containers/{id*}/attach", attach, stream=True),
+    Route("GET", "/containers/{id*}/attach/ws", attach_websocket, stream=True),
+    Route("GET", "/containers/{id*}/logs", logs, stream=True),
+    Route("GET", "/containers/{id*}/export", export, stream=True),
 )

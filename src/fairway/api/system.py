@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
 
+import msgspec
 from aiohttp import web
 
 from fairway.api import filters, shapes, times
@@ -38,9 +39,11 @@ async def version(call: Call) -> web.Response:
 
 async def info(call: Call) -> web.Response:
     engine = call.engine
+    facts = engine.system.info()
+    warnings = [f"WARNING: {text}" for text in await engine.system.warnings()]
     return json_reply(
         shapes.info(
-            engine.system.info(),
+            msgspec.structs.replace(facts, warnings=(*facts.warnings, *warnings)),
             engine.containers.all(),
             len(engine.images.all()),
             time.time_ns(),

@@ -9,9 +9,6 @@ from fairway.api.routing import Call, Handler, Route
 from fairway.model.errors import Unsupported
 
 _TABLE: tuple[tuple[str, str, str], ...] = (
-    ("/containers/{id}/stats", "GET", "resource statistics"),
-    ("/containers/{id}/update", "POST", "updating a container's resources"),
-    ("/containers/{id}/archive", "HEAD GET PUT", "copying files from and to containers"),
     ("/build", "POST", "building images"),
     ("/session", "POST", "building images"),
     ("/images/search", "GET", "searching a registry"),

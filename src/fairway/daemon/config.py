@@ -12,8 +12,9 @@ from typing import Any
 import msgspec
 
 from fairway.api import gojson
-from fairway.daemon import arguments
+from fairway.daemon import arguments, networking
 from fairway.daemon.flags import BY_KEY, BY_NAME, Flag
+from fairway.daemon.networking import Networking
 from fairway.ipam.subnets import DEFAULT_POOLS
 from fairway.model.address import parse_address
 from fairway.model.errors import InvalidParameter
@@ -50,6 +51,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     insecure_registries: tuple[str, ...] = ()
     default_runtime: str = ""
     mtu: int = 1500
+    networking: Networking = Networking()
     notes: tuple[str, ...] = ()
 
 
@@ -65,6 +67,8 @@ _FIELDS = {
 
 def field_of(flag: Flag) -> str:
     """The field of ``Config`` that holds a supported option."""
+    if flag.name in networking.FLAGS:
+        return "networking"
     return _FIELDS.get(flag.name, flag.name.replace("-", "_"))
 
 
@@ -127,6 +131,10 @@ def _checked(flag: Flag, key: str, value: Any) -> Any:
     go = {"bool": "bool", "string": "string", "int": "int", "list": "[]string", "map": "map[string]string"}
     python = {"bool": bool, "string": str, "int": int, "list": list, "map": dict}
     fits = isinstance(value, python[flag.kind]) and (flag.kind != "int" or not isinstance(value, bool))
+    if key == flag.old_key and isinstance(value, str):
+        value, fits = [value], True
+    if flag.name == "default-network-opt" and fits:
+        fits = all(_is_map_of_texts(each) for each in value.values())
     if flag.kind == "list" and fits and flag.name != "default-address-pool":
         fits = all(isinstance(each, str) for each in value)
     if not fits and flag.standing != "refused":
@@ -136,6 +144,10 @@ def _checked(flag: Flag, key: str, value: Any) -> Any:
     if flag.name == "default-address-pool":
         return tuple(_pool_from_file(each) for each in value)
     return tuple(value) if isinstance(value, list) else value
+
+
+def _is_map_of_texts(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(text, str) for text in value.values())
 
 
 def _pool_from_file(value: Any) -> AddressPool:
@@ -220,6 +232,7 @@ def _build(values: Mapping[str, Any]) -> Config:
         for name, value in values.items()
         if BY_NAME[name].standing == "supported"
     }
+    fields["networking"] = networking.read(values)
     known = {name: value for name, value in fields.items() if name in Config.__struct_fields__}
     config = Config(**known, notes=notes)
     return _valid(config)

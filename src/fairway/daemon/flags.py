@@ -11,7 +11,6 @@ import msgspec
 Kind = Literal["bool", "string", "int", "list", "map"]
 Standing = Literal["supported", "noted", "refused"]
 
-NEXT_STAGE = "not supported yet by this version"
 NO_SWARM = "there is no swarm mode"
 
 
@@ -23,11 +22,17 @@ class Flag(msgspec.Struct, frozen=True):
     short: str = ""
     key: str = ""
     """Name in the configuration file, where it differs."""
+    old_key: str = ""
+    """An earlier name in the configuration file, still accepted."""
     in_file: bool = True
 
     @property
     def file_key(self) -> str:
         return self.key or self.name
+
+    @property
+    def file_keys(self) -> tuple[str, ...]:
+        return tuple(key for key in (self.file_key, self.old_key) if key) if self.in_file else ()
 
 
 def _supported(name: str, kind: Kind, text: str, **more: str | bool) -> Flag:
@@ -43,6 +48,14 @@ def _refused(name: str, kind: Kind, text: str, key: str = "", short: str = "") -
 
 
 FLAGS: tuple[Flag, ...] = (
+    _supported("bip", "string", "IPv4 address and prefix of the default bridge, e.g. 192.168.1.5/24"),
+    _supported("bip6", "string", "IPv6 address and prefix of the default bridge"),
+    _supported(
+        "bridge",
+        "string",
+        "Attach containers to this bridge, which exists and is left as it is; none: no default network",
+        short="b",
+    ),
     _supported("config-file", "string", "Daemon configuration file", in_file=False),
     _supported("data-root", "string", "Root directory of persistent state"),
     _supported("debug", "bool", "Enable debug mode", short="D"),
@@ -52,17 +65,47 @@ FLAGS: tuple[Flag, ...] = (
         "Default address pools for node specific local networks (base=…,size=…)",
         key="default-address-pools",
     ),
+    _supported(
+        "default-gateway", "string", "Next hop of the default bridge's containers, IPv4; else the bridge"
+    ),
+    _supported(
+        "default-gateway-v6", "string", "Next hop of the default bridge's containers, IPv6; else the bridge"
+    ),
+    _supported(
+        "default-network-opt",
+        "map",
+        "Driver options of networks that do not set them (driver=option=value)",
+        key="default-network-opts",
+    ),
     _supported("default-runtime", "string", "OCI runtime for containers: crun or runc"),
     _supported("dns", "list", "DNS server to use"),
     _supported("dns-opt", "list", "DNS options to use", key="dns-opts"),
     _supported("dns-search", "list", "DNS search domains to use"),
     _supported("exec-root", "string", "Root directory for execution state files"),
+    _supported("fixed-cidr", "string", "Take IPv4 addresses of the default bridge from this range"),
+    _supported("fixed-cidr-v6", "string", "Take IPv6 addresses of the default bridge from this range"),
     _supported("group", "string", "Group for the unix socket", short="G"),
     _supported("help", "bool", "Print usage", short="h", in_file=False),
     _supported("host", "list", "Daemon socket(s) to connect to", short="H", key="hosts"),
     _supported(
+        "host-gateway-ip",
+        "list",
+        "What host-gateway means in --add-host: an address of each family; the default bridge's without",
+        key="host-gateway-ips",
+        old_key="host-gateway-ip",
+    ),
+    _supported("icc", "bool", "Let containers of the default bridge talk to each other (true)"),
+    _supported(
         "insecure-registry", "list", "Registries that may speak plain HTTP", key="insecure-registries"
     ),
+    _supported("ip", "string", "Publish ports that name no address on this one (0.0.0.0)"),
+    _supported("ip-forward", "bool", "Turn on forwarding in the kernel (true)"),
+    _supported("ip-masq", "bool", "Masquerade what leaves the default bridge (true)"),
+    _supported("ip6tables", "bool", "Rules for IPv6 (true); without, as for IPv4"),
+    _supported(
+        "iptables", "bool", "Rules for IPv4 (true); without, ports are proxied and nothing is isolated"
+    ),
+    _supported("ipv6", "bool", "IPv6 on the default bridge"),
     _supported("label", "list", "Set key=value labels to the daemon", key="labels"),
     _supported(
         "log-level", "string", 'Set the logging level ("debug"|"info"|"warn"|"error"|"fatal")', short="l"
@@ -81,34 +124,22 @@ FLAGS: tuple[Flag, ...] = (
     _noted("containerd-namespace", "string", "unused: containers run without containerd"),
     _noted("containerd-plugins-namespace", "string", "unused: containers run without containerd"),
     _noted("experimental", "bool", "unused: there are no experimental features"),
+    _noted("firewall-backend", "string", "unused: always nftables, in a table of Fairway's own"),
+    _noted("ip-forward-no-drop", "bool", "always so: the policy of a FORWARD chain is never changed"),
     _noted("live-restore", "bool", "always on: containers outlive the daemon whatever the value"),
     _noted("max-concurrent-downloads", "int", "unused: the number of downloads is fixed"),
     _noted("max-concurrent-uploads", "int", "unused: pushing is not supported"),
     _noted("max-download-attempts", "int", "unused: the number of attempts is fixed"),
     _noted("oom-score-adjust", "int", "unused: set OOMScoreAdjust= in the service unit"),
     _noted("storage-driver", "string", "unused: always overlay2"),
-    _noted("userland-proxy", "bool", "unused: there is no userland proxy"),
-    _noted("userland-proxy-path", "string", "unused: there is no userland proxy"),
-    _refused("allow-direct-routing", "bool", NEXT_STAGE),
-    _refused("bip", "string", NEXT_STAGE),
-    _refused("bip6", "string", NEXT_STAGE),
-    _refused("bridge-accept-fwmark", "string", NEXT_STAGE),
-    _refused("default-gateway", "string", NEXT_STAGE),
-    _refused("default-gateway-v6", "string", NEXT_STAGE),
-    _refused("firewall-backend", "string", NEXT_STAGE),
-    _refused("fixed-cidr", "string", NEXT_STAGE),
-    _refused("fixed-cidr-v6", "string", NEXT_STAGE),
-    _refused("host-gateway-ip", "string", NEXT_STAGE),
-    _refused("icc", "bool", NEXT_STAGE),
-    _refused("ip", "string", NEXT_STAGE),
-    _refused("ip-forward", "bool", NEXT_STAGE),
-    _refused("ip-forward-no-drop", "bool", NEXT_STAGE),
-    _refused("ip-masq", "bool", NEXT_STAGE),
-    _refused("ip6tables", "bool", NEXT_STAGE),
-    _refused("iptables", "bool", NEXT_STAGE),
-    _refused("ipv6", "bool", NEXT_STAGE),
-    _refused("bridge", "string", NEXT_STAGE, short="b"),
-    _refused("default-network-opt", "map", NEXT_STAGE, key="default-network-opts"),
+    _noted(
+        "userland-proxy",
+        "bool",
+        "unused: the kernel forwards, and one process for all ports serves what it cannot forward",
+    ),
+    _noted("userland-proxy-path", "string", "unused: one process of Fairway's own serves all ports"),
+    _refused("allow-direct-routing", "bool", "unpublished ports stay closed: route by chain user_forward"),
+    _refused("bridge-accept-fwmark", "string", "accept by mark in chain user_forward"),
     _refused("add-runtime", "list", "only crun and runc are used", key="runtimes"),
     _refused("allow-nondistributable-artifacts", "list", "pushing is not supported"),
     _refused("api-cors-header", "string", "removed from Docker, too"),
@@ -147,7 +178,7 @@ FLAGS: tuple[Flag, ...] = (
 
 BY_NAME = {flag.name: flag for flag in FLAGS}
 BY_SHORT = {flag.short: flag for flag in FLAGS if flag.short}
-BY_KEY = {flag.file_key: flag for flag in FLAGS if flag.in_file}
+BY_KEY = {key: flag for flag in FLAGS for key in flag.file_keys}
 
 
 def usage() -> str:
@@ -187,7 +218,7 @@ def page() -> str:
         lines += [f"## {title}", "", "| flag | in the file | |", "|---|---|---|"]
         for flag in sorted((each for each in FLAGS if each.standing == standing), key=lambda each: each.name):
             names = f"`--{flag.name}`" + (f", `-{flag.short}`" if flag.short else "")
-            key = f"`{flag.file_key}`" if flag.in_file else "–"
+            key = ", ".join(f"`{key}`" for key in flag.file_keys) or "–"
             lines.append(f"| {names} | {key} | {flag.help.replace('|', chr(92) + '|')} |")
         lines.append("")
     return "\n".join(lines)

@@ -5,6 +5,7 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
+import msgspec
 import uvloop
 
 from fairway import __version__
@@ -58,6 +59,7 @@ async def assembled(config: Config) -> AsyncIterator[Backend]:
             data_root=config.data_root,
             address_pools=config.address_pools,
             mtu=config.mtu,
+            **msgspec.structs.asdict(config.networking),
             dns=config.dns,
             dns_search=config.dns_search,
             dns_options=config.dns_options,

@@ -8,12 +8,13 @@ import os
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from fairway.firewall.ruleset import RULESET
 from fairway.kernel.linux import LinuxKernel
 from fairway.model.errors import Fault
+from fairway.model.hold import Held, Hold
 from fairway.runtime import command
 from fairway.runtime.select import choose
 
@@ -32,6 +33,16 @@ class _NoListeners:
 
     def sandboxes(self) -> frozenset[str]:
         return frozenset()
+
+
+class _NoPorts:
+    """The probe publishes nothing."""
+
+    def change(self, release: Sequence[Hold], hold: Sequence[Hold]) -> Sequence[Held]:
+        raise AssertionError(hold)
+
+    def held(self) -> Sequence[Hold]:
+        return ()
 
 
 def missing() -> Iterator[str]:
@@ -56,10 +67,15 @@ def missing() -> Iterator[str]:
 async def _kernel() -> list[str]:
     with tempfile.TemporaryDirectory() as directory:
         kernel = LinuxKernel(
-            "requirements", ruleset=RULESET, namespaces=directory, mounts=(), listeners=_NoListeners()
+            "requirements",
+            ruleset=RULESET,
+            namespaces=directory,
+            mounts=(),
+            listeners=_NoListeners(),
+            ports=_NoPorts(),
         )
         try:
-            return [str(feature) for feature in await kernel.features()]
+            return [str(feature) for feature in await kernel.features() if not feature.optional]
         finally:
             await kernel.close()
 

@@ -1,7 +1,7 @@
 """The composition root: which implementation stands behind each protocol of the engine.
 
     <data-root>/  engine-id  fairway.db  images/  layers-rw/  containers/  volumes/        kept
-    <exec-root>/  netns/  rootfs/  oci/ …  dns/                                            gone after a reboot
+    <exec-root>/  netns/  rootfs/  oci/ …  dns/  ports/                                    gone after a reboot
 
 The run directory is made a shared mount, so that an unmount reaches every copy of the mount table that a
 container's monitor may hold.
@@ -20,16 +20,15 @@ from random import SystemRandom
 
 import structlog
 
+from fairway.daemon.companions import Companions
 from fairway.daemon.facts import host_facts
-from fairway.dns.control import ResolverClient, SocketHandover
-from fairway.dns.launch import Location
 from fairway.engine.core import Core
 from fairway.engine.engine import Engine
 from fairway.engine.events import Events
 from fairway.engine.identity import Identity
 from fairway.engine.settings import Settings
 from fairway.engine.state import State
-from fairway.firewall.ruleset import RULESET
+from fairway.firewall.ruleset import ruleset
 from fairway.ipam import Ipam
 from fairway.ipam.subnets import ula_pool
 from fairway.kernel.linux import LinuxKernel
@@ -100,41 +99,40 @@ async def assembled(options: Options) -> AsyncIterator[Engine]:
     """
     settings, log = options.settings, structlog.get_logger()
     data_root, exec_root = Path(settings.data_root), Path(settings.exec_root)
-    clock, location = WallClock(), Location(f"{exec_root}/dns/control", f"{exec_root}/dns")
+    clock, companions = WallClock(), Companions(exec_root)
     async with contextlib.AsyncExitStack() as stack:
         for directory in (data_root, exec_root):
             stack.enter_context(claimed(directory))
         prepare_run_directory(settings.exec_root)
         stack.callback(_release, exec_root, log)
-        for directory in (exec_root / "netns", exec_root / "rootfs", exec_root / "dns"):
-            directory.mkdir(mode=0o711, exist_ok=True)
+        for name in ("netns", "rootfs", "dns", "ports"):
+            (exec_root / name).mkdir(mode=0o711, exist_ok=True)
         store = SqliteStore(data_root / "fairway.db")
-        handover = SocketHandover(location)
-        stack.callback(handover.disconnect)
+        stack.callback(companions.disconnect)
         kernel = LinuxKernel(
             settings.id,
-            ruleset=RULESET,
+            ruleset=ruleset(ipv4=settings.iptables, ipv6=settings.ip6tables),
             namespaces=str(exec_root / "netns"),
             mounts=[str(exec_root / "rootfs")],
-            listeners=handover,
+            listeners=companions.handover,
+            ports=companions.ports,
         )
         stack.push_async_callback(kernel.close)
         missing = await kernel.features()
-        if missing:
-            raise System("; ".join(str(feature) for feature in missing))
+        if required := [str(feature) for feature in missing if not feature.optional]:
+            raise System("; ".join(required))
+        for feature in missing:
+            log.warning("this host lacks an optional feature", feature=str(feature))
         await kernel.install()
         runtime = await OciRuntime.open(exec_root, data_root, options.runtime)
-        lost = asyncio.Event()
-        resolver = ResolverClient(location, on_exit=lost.set)
-        await resolver.start()
-        stack.push_async_callback(_leave_resolver, resolver)
+        await stack.enter_async_context(companions.running())
         stack.push_async_callback(runtime.cleanup)
         core = Core(
             settings=settings,
             state=State(store),
             ipam=Ipam((*settings.address_pools, ula_pool(settings.id))),
             kernel=kernel,
-            resolver=resolver,
+            resolver=companions.resolver,
             runtime=runtime,
             images=ImageStore(
                 data_root / "images",
@@ -151,39 +149,9 @@ async def assembled(options: Options) -> AsyncIterator[Engine]:
         engine = Engine(core, host_facts(settings, runtime, clock.now()))
         stack.push_async_callback(engine.close)
         await engine.start()
-        keeper = asyncio.get_running_loop().create_task(_keep_resolver(engine, resolver, lost, log))
-        stack.push_async_callback(_cancel, keeper)
+        restore = {"resolver": engine.resolver_lost, "port holder": engine.ports_lost}
+        await stack.enter_async_context(companions.kept(restore, log))
         yield engine
-
-
-async def _keep_resolver(
-    engine: Engine, resolver: ResolverClient, lost: asyncio.Event, log: structlog.stdlib.BoundLogger
-) -> None:
-    """A resolver that died is started again, and told everything."""
-    while True:
-        await lost.wait()
-        lost.clear()
-        log.warning("the resolver ended; starting it again")
-        try:
-            await resolver.start()
-            await engine.resolver_lost()
-        except Fault as fault:
-            log.warning("cannot bring the resolver back", error=fault.message)
-            await asyncio.sleep(1)
-            lost.set()
-
-
-async def _leave_resolver(resolver: ResolverClient) -> None:
-    """It goes on while there is a sandbox that needs it."""
-    with contextlib.suppress(Fault):
-        if not await resolver.sandboxes():
-            await resolver.shutdown()
-    await resolver.close()
-
-
-async def _cancel(task: "asyncio.Task[None]") -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
 
 
 def _release(exec_root: Path, log: structlog.stdlib.BoundLogger) -> None:

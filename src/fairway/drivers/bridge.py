@@ -12,6 +12,7 @@ the same whenever the same facts are established again.
 import ipaddress
 
 from fairway.drivers import options as driver_options
+from fairway.drivers.sysctls import interface_sysctls
 from fairway.firewall.networks import elements
 from fairway.model.address import Address, Cidr, Mac, family, host, interface, mac_of
 from fairway.model.network import BridgeOptions, Endpoint, Network
@@ -19,13 +20,17 @@ from fairway.model.request import NetworkRequest
 from fairway.plan import HOST, Bridge, Fact, Flows, Sysctl, Veth
 from fairway.plan import Address as AddressFact
 
+LINK_LOCAL = Cidr("fe80::1/64")
+"""Docker's on each IPv6 bridge. The kernel asks for MACs of neighbours from a link-local address; the one
+that it makes is not ready before duplicate address detection: for a second or two, nothing is forwarded."""
+
 
 class BridgeDriver:
     interfaces = True
     single = False
 
-    def options(self, request: NetworkRequest, network_id: str, mtu: int) -> BridgeOptions | None:
-        defaults = BridgeOptions(bridge=f"br-{network_id[:12]}", mtu=mtu)
+    def options(self, request: NetworkRequest, network_id: str) -> BridgeOptions | None:
+        defaults = BridgeOptions(bridge=f"br-{network_id[:12]}")
         return driver_options.parse(request.options, defaults)
 
     def network(self, network: Network) -> tuple[Fact, ...]:
@@ -33,13 +38,7 @@ class BridgeDriver:
         if settings is None:
             return ()
         name = settings.bridge
-        bridge = Bridge(name=name, mac=bridge_mac(network.id), mtu=settings.mtu, filtered=not settings.icc)
-        facts: list[Fact] = [bridge]
-        facts += [
-            AddressFact(HOST, name, interface(pool.gateway, pool.subnet))
-            for pool in network.pools
-            if pool.gateway and (network.ipv6 if family(pool.gateway) == 6 else network.ipv4)
-        ]
+        facts = foreign_bridge(network, settings) if settings.foreign else own_bridge(network, settings)
         facts += forwarding(network)
         if network.ipv4:  # so that published ports answer on 127.0.0.1, see firewall/ruleset.py
             facts.append(Sysctl(HOST, f"net/ipv4/conf/{name}/route_localnet", "1"))
@@ -64,12 +63,36 @@ class BridgeDriver:
         ]
         if not any(family(a) == 6 for a in endpoint.addresses):
             facts.append(Sysctl(sandbox, f"net/ipv6/conf/{endpoint.interface}/disable_ipv6", "1"))
+        own = interface_sysctls(endpoint.request.driver_options, endpoint.interface)
+        facts += [Sysctl(sandbox, key, value) for key, value in own]
         facts += [AddressFact(sandbox, endpoint.interface, a) for a in endpoint.addresses]
         facts += [
             AddressFact(sandbox, endpoint.interface, Cidr(f"{a}/{16 if family(a) == 4 else 64}"))
             for a in endpoint.request.link_local
         ]
         return tuple(facts)
+
+
+def own_bridge(network: Network, settings: BridgeOptions) -> list[Fact]:
+    """A bridge of ours with the gateways' addresses."""
+    name = settings.bridge
+    bridge = Bridge(name=name, mac=bridge_mac(network.id), mtu=settings.mtu, filtered=not settings.icc)
+    addresses = [
+        AddressFact(HOST, name, interface(pool.gateway, pool.subnet))
+        for pool in network.pools
+        if pool.gateway and (network.ipv6 if family(pool.gateway) == 6 else network.ipv4)
+    ]
+    if network.ipv6:
+        addresses.append(AddressFact(HOST, name, LINK_LOCAL))
+    return [bridge, *addresses]
+
+
+def foreign_bridge(network: Network, settings: BridgeOptions) -> list[Fact]:
+    """Nothing of the bridge is ours to change, so with icc off bridged frames are filtered host-wide."""
+    if settings.icc:
+        return []
+    families = (("iptables", network.ipv4), ("ip6tables", network.ipv6))
+    return [Sysctl(HOST, f"net/bridge/bridge-nf-call-{table}", "1") for table, used in families if used]
 
 
 def forwarding(network: Network) -> list[Sysctl]:

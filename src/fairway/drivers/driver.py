@@ -17,7 +17,7 @@ class Driver(Protocol):
     single: bool
     """Whether there is one predefined network of this driver and never another."""
 
-    def options(self, request: NetworkRequest, network_id: str, mtu: int) -> BridgeOptions | None:
+    def options(self, request: NetworkRequest, network_id: str) -> BridgeOptions | None:
         """Driver options, parsed. Raises InvalidParameter naming the option."""
 
     def network(self, network: Network) -> tuple[Fact, ...]:

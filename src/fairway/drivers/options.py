@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from fairway.model.address import parse_address
+from fairway.model.address import Family, parse_address
 from fairway.model.errors import InvalidParameter
 from fairway.model.network import BridgeOptions
 
@@ -50,6 +50,9 @@ def _address(key: str, text: str) -> str:
     return parse_address(text, key)
 
 
+FAMILIES = {4: "com.docker.network.enable_ipv4", 6: "com.docker.network.enable_ipv6"}
+"""Options that stand for ``--ipv4`` and ``--ipv6``, so that they can be defaults of the daemon."""
+
 _PARSERS: dict[str, tuple[str, Callable[[str, str], Any]]] = {
     "com.docker.network.bridge.name": ("bridge", interface_name),
     "com.docker.network.driver.mtu": ("mtu", _mtu),
@@ -58,7 +61,15 @@ _PARSERS: dict[str, tuple[str, Callable[[str, str], Any]]] = {
     "com.docker.network.bridge.host_binding_ipv4": ("host_binding_ipv4", _address),
     "com.docker.network.container_iface_prefix": ("interface_prefix", _prefix),
     "com.docker.network.bridge.default_bridge": ("default_bridge", parse_bool),
+    **dict.fromkeys(FAMILIES.values(), ("", parse_bool)),
 }
+"""Option → the field of ``BridgeOptions``, empty if it is none, and how to read it."""
+
+
+def wants(options: dict[str, str], kind: Family) -> bool | None:
+    """Whether the options ask for an address family; None if they do not say. Raises InvalidParameter."""
+    key = FAMILIES[kind]
+    return parse_bool(key, options[key]) if key in options else None
 
 
 def parse(options: dict[str, str], defaults: BridgeOptions) -> BridgeOptions:
@@ -70,6 +81,8 @@ def parse(options: dict[str, str], defaults: BridgeOptions) -> BridgeOptions:
                 f"unknown driver option {key!r} of driver bridge, known are: " + ", ".join(sorted(_PARSERS))
             )
         field, parser = _PARSERS[key]
-        given[field] = parser(key, text)
+        value = parser(key, text)
+        if field:
+            given[field] = value
     fields = {name: getattr(defaults, name) for name in defaults.__struct_fields__}
     return BridgeOptions(**{**fields, **given})

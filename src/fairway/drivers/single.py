@@ -12,7 +12,7 @@ class SingleDriver:
     interfaces = False
     single = True
 
-    def options(self, request: NetworkRequest, network_id: str, mtu: int) -> BridgeOptions | None:
+    def options(self, request: NetworkRequest, network_id: str) -> BridgeOptions | None:
         return None
 
     def network(self, network: Network) -> tuple[Fact, ...]:

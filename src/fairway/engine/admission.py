@@ -4,10 +4,11 @@ import re
 
 import msgspec
 
+from fairway.engine.links import WARNING as LINKS_DEPRECATED
 from fairway.engine.signals import parse_signal
 from fairway.model.address import parse_address, parse_mac
-from fairway.model.container import Config, HostConfig
-from fairway.model.errors import InvalidParameter, NotFound, Unsupported
+from fairway.model.container import Config, HostConfig, RestartPolicy
+from fairway.model.errors import InvalidParameter, NotFound
 from fairway.model.image import Image
 from fairway.model.network import EndpointRequest
 from fairway.model.number import decimal
@@ -79,7 +80,15 @@ def check(request: ContainerRequest) -> list[str]:
     warnings = _check_resources(request.host)
     if request.host.network_mode == "host" and request.host.port_bindings:
         warnings.append("Published ports are discarded when using host network mode")
+    if request.host.network_mode == "bridge" and request.host.links:
+        warnings.append(LINKS_DEPRECATED)
     return warnings
+
+
+def check_update(changes: HostConfig) -> list[str]:
+    """Raises InvalidParameter for what no container can be changed to; returns warnings."""
+    _check_restart(changes.restart_policy)
+    return _check_resources(changes, update=True)
 
 
 def _check_texts(config: Config, host: HostConfig) -> None:
@@ -160,11 +169,6 @@ def _check_network_mode(request: ContainerRequest) -> None:
         raise InvalidParameter(
             "conflicting options: cannot attach both user-defined and non-user-defined network-modes"
         )
-    if mode == "bridge" and host.links:
-        raise Unsupported(
-            "links on the default bridge are not supported by this version of Fairway: put both "
-            "containers on a user-defined network, where names resolve without links"
-        )
 
 
 def _check_host(host: HostConfig) -> None:
@@ -181,12 +185,7 @@ def _check_host(host: HostConfig) -> None:
         if address != "host-gateway":
             parse_address(address.strip("[]"), "IP address in add-host")
     policy = host.restart_policy
-    if policy.maximum_retry_count and policy.name != "on-failure":
-        raise InvalidParameter(
-            "invalid restart policy: maximum retry count can only be used with 'on-failure'"
-        )
-    if policy.maximum_retry_count < 0:
-        raise InvalidParameter("invalid restart policy: maximum retry count cannot be negative")
+    _check_restart(policy)
     if host.auto_remove and policy.name not in ("", "no"):
         raise InvalidParameter("can't create 'AutoRemove' container with restart policy")
     if not _IPC.fullmatch(host.ipc_mode):
@@ -207,13 +206,22 @@ def _check_host(host: HostConfig) -> None:
         raise InvalidParameter(f"invalid userns mode: {host.userns_mode}")
 
 
-def _check_resources(host: HostConfig) -> list[str]:
+def _check_restart(policy: RestartPolicy) -> None:
+    if policy.maximum_retry_count and policy.name != "on-failure":
+        raise InvalidParameter(
+            "invalid restart policy: maximum retry count can only be used with 'on-failure'"
+        )
+    if policy.maximum_retry_count < 0:
+        raise InvalidParameter("invalid restart policy: maximum retry count cannot be negative")
+
+
+def _check_resources(host: HostConfig, *, update: bool = False) -> list[str]:
     warnings = []
     if 0 < host.memory < _MINIMUM_MEMORY or host.memory < 0:
         raise InvalidParameter("Minimum memory limit allowed is 6MB")
     if host.memory and host.memory_swap > 0 and host.memory_swap < host.memory:
         raise InvalidParameter("Minimum memoryswap limit should be larger than memory limit, see usage")
-    if not host.memory and host.memory_swap > 0:
+    if not host.memory and host.memory_swap > 0 and not update:
         raise InvalidParameter(
             "You should always set the Memory limit when using Memoryswap limit, see usage"
         )

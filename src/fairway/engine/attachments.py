@@ -10,7 +10,9 @@ from fairway.drivers import find
 from fairway.drivers.bridge import endpoint_mac
 from fairway.drivers.options import interface_name
 from fairway.drivers.routes import gateway_endpoint, outward
+from fairway.drivers.sysctls import interface_sysctls
 from fairway.engine.core import Core
+from fairway.engine.links import elements, parse_link
 from fairway.engine.names import resolves
 from fairway.model.address import Address, Cidr, Family, contains, family, host
 from fairway.model.container import Container
@@ -26,10 +28,13 @@ def families(network: Network) -> tuple[Family, ...]:
     return (*((4,) if network.ipv4 else ()), *((6,) if network.ipv6 else ()))
 
 
-def check_request(network: Network, request: EndpointRequest) -> None:
-    """What a network cannot give to any endpoint. Raises InvalidParameter with Docker's texts."""
+def check_request(network: Network | None, request: EndpointRequest) -> None:
+    """What a network cannot give to any endpoint; None is another container's (``container:``).
+
+    Raises InvalidParameter with Docker's texts.
+    """
     wanted = [a for a in (request.ipv4, request.ipv6) if a]
-    user_defined = resolves(network)
+    user_defined = network is not None and resolves(network)
     if request.aliases and not user_defined:
         raise InvalidParameter(
             "network-scoped alias is supported only for containers in user defined networks"
@@ -38,6 +43,8 @@ def check_request(network: Network, request: EndpointRequest) -> None:
         raise InvalidParameter(
             "invalid endpoint settings:\nuser specified IP address is supported on user defined networks only"
         )
+    if network is None:
+        return
     if wanted and not network.static:
         raise InvalidParameter(
             "invalid endpoint settings:\nuser specified IP address is supported only when connecting to "
@@ -48,8 +55,11 @@ def check_request(network: Network, request: EndpointRequest) -> None:
             raise InvalidParameter(
                 f"invalid endpoint settings:\nno configured subnet contains IP address {address}"
             )
-    if INTERFACE_OPTION in request.driver_options:
-        interface_name(INTERFACE_OPTION, request.driver_options[INTERFACE_OPTION])
+    for link in request.links:
+        parse_link(link)
+    interface = request.driver_options.get(INTERFACE_OPTION, "eth0")
+    interface_name(INTERFACE_OPTION, interface)
+    tuple(interface_sysctls(request.driver_options, interface))
 
 
 class Attachments:
@@ -108,10 +118,14 @@ class Attachments:
         """What shall hold for one endpoint in the sandbox."""
         return find(network.driver).endpoint(network, endpoint, sandbox.key)
 
-    def publishes(self, container: Container) -> bool:
-        """Whether the outside can come in: not on the host's own network, not on internal ones alone."""
-        active = [(n, e) for n, e in self._core.state.attachments(container.id) if e.id]
-        return gateway_endpoint(active, 4) is not None
+    def way_in(self, container: Container, without: str = "") -> tuple[Network, Endpoint] | None:
+        """Where the outside comes in, leaving the network ``without`` (an id) aside.
+
+        None on the host's own network, and on internal ones alone.
+        """
+        attached = self._core.state.attachments(container.id)
+        active = [(n, e) for n, e in attached if e.id and n.id != without]
+        return gateway_endpoint(active, 4) or gateway_endpoint(active, 6)
 
     def outward(self, container: Container, sandbox: Sandbox) -> tuple[Fact, ...]:
         """What follows from which endpoint leads outside: default routes, and where published ports lead."""
@@ -125,15 +139,16 @@ class Attachments:
         for network, endpoint in sorted(attachments, key=lambda pair: pair[1].interface):
             facts += self.facts(network, endpoint, sandbox)
         facts += self.outward(container, sandbox)
+        facts += elements(self._core.state, container)
         if any(resolves(n) for n, _ in attachments):
             facts.append(Resolver(sandbox.id, sandbox.key))
         return tuple(facts)
 
     def _gateways(self, network: Network, addresses: list[Cidr]) -> tuple[Address, ...]:
         return tuple(
-            pool.gateway
+            pool.next_hop
             for pool in network.pools
-            if pool.gateway and any(contains(pool.subnet, host(a)) for a in addresses)
+            if pool.next_hop and any(contains(pool.subnet, host(a)) for a in addresses)
         )
 
     def _interface(self, network: Network, container: Container, endpoint: Endpoint) -> str:

@@ -4,11 +4,15 @@ connect      reserve → commit → names → kernel: link, addresses, routes, r
 disconnect   commit → kernel takes back → address free again → hosts, names
 """
 
+import msgspec
+
 from fairway.engine.attachments import Attachments, check_request
 from fairway.engine.core import Core
 from fairway.engine.files import resolv_conf
+from fairway.engine.links import Links, elements
 from fairway.engine.names import resolves
 from fairway.engine.naming import Naming
+from fairway.engine.publishing import Publishing
 from fairway.engine.teardown import withdraw_wholly
 from fairway.model.address import host
 from fairway.model.container import Container
@@ -18,10 +22,12 @@ from fairway.plan import Plan, Resolver, difference, establish
 
 
 class Connecting:
-    def __init__(self, core: Core, attachments: Attachments, naming: Naming) -> None:
+    def __init__(self, core: Core, attachments: Attachments, naming: Naming, publishing: Publishing) -> None:
         self._core = core
         self._attachments = attachments
         self._naming = naming
+        self._publishing = publishing
+        self._links = Links(core)
 
     async def connect(self, network: str, container: str, request: EndpointRequest) -> None:
         """Attach a container, running or not."""
@@ -98,26 +104,39 @@ class Connecting:
         core, sandbox = self._core, self._core.state.sandboxes[container.sandbox]
         had_resolver, outward = self._resolves(container), self._attachments.outward(container, sandbox)
         endpoint = self._attachments.reserve(network, container, endpoint)
-        plan = Plan()
-        try:
-            await core.state.commit(endpoint, begin=endpoint)
-            await self._naming.publish(container)
-            wanted = (
+        core.state.place(endpoint)
+        before, plan = container, Plan()
+
+        def wanted(container: Container) -> Plan:
+            return (
                 establish(self._attachments.facts(network, endpoint, sandbox))
                 + difference(self._attachments.outward(container, sandbox), outward)
+                + establish(elements(core.state, container))
                 + self._resolver(container, sandbox, had_resolver)
             )
-            await core.kernel.apply(wanted)
-            plan = wanted
+
+        try:
+            # This may be the network through which the outside comes in.
+            if not before.ports and (ports := await self._publishing.choose(container)):
+                container = msgspec.structs.replace(container, ports=ports)
+            changed = [container] if container is not before else []
+            await core.state.commit(endpoint, *changed, begin=endpoint)
+            await self._naming.publish(container)
+            container, plan = await self._publishing.apply(container, wanted)
+            await self._links.settle(container, plan.facts())
             if not had_resolver and resolves(network):
                 self.write_resolv_conf(container)
             hostname = container.config.hostname or container.id[:12]
             own = "".join(f"{a.partition('/')[0]}\t{hostname}\n" for a in endpoint.addresses)
             core.files.append(container.id, "hosts", own)
+            self._links.introduce(container)
             await core.state.commit(end=endpoint)
         except BaseException:
-            await core.state.record(delete=[endpoint], end=endpoint)
+            current = core.state.containers[container.id]
+            await core.state.record(before, delete=[endpoint], end=endpoint)
             await withdraw_wholly(core, plan.inverse(), network.name)
+            chosen = container if current is before else current  # another automatic port, maybe
+            self._publishing.ports.release(chosen.ports, before.ports)
             self._attachments.release(endpoint)
             await self._naming.republish(container, [network])
             if not had_resolver:
@@ -128,12 +147,15 @@ class Connecting:
     async def _leave(self, network: Network, container: Container, endpoint: Endpoint) -> None:
         core, sandbox = self._core, self._core.state.sandboxes[container.sandbox]
         had_resolver, before = self._resolves(container), self._attachments.sandbox_facts(container, sandbox)
-        await core.state.commit(delete=[endpoint])
+        left = self._publishing.without(container, network.id)
+        await core.state.commit(*([left] if left is not container else []), delete=[endpoint])
         await withdraw_wholly(
-            core, difference(self._attachments.sandbox_facts(container, sandbox), before), network.name
+            core, difference(self._attachments.sandbox_facts(left, sandbox), before), network.name
         )
+        self._publishing.ports.release(container.ports, left.ports)
         self._attachments.release(endpoint)
         self._forget_in_hosts(container, endpoint)
+        self._links.forget(container.id)
         await self._naming.republish(container, [network])
         if had_resolver and not self._resolves(container):
             await self._naming.withdraw(sandbox.id)

@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator, Awaitable, Sequence
 import msgspec
 
 from fairway.engine import admission
+from fairway.engine import links as linking
 from fairway.engine.core import Core
 from fairway.engine.creation import Creation, check_free
 from fairway.engine.lifecycle import Lifecycle
 from fairway.engine.signals import parse_signal
+from fairway.engine.updating import Updating
 from fairway.engine.volumes import Volumes
 from fairway.engine.waiters import Waiters
 from fairway.model.container import (
@@ -18,6 +20,7 @@ from fairway.model.container import (
     ContainerPaths,
     Exit,
     Health,
+    HostConfig,
     State,
     Status,
 )
@@ -36,6 +39,7 @@ class Containers:
         self._volumes = volumes
         self._waiters = waiters
         self._creation = Creation(core, volumes)
+        self._updating = Updating(core, lifecycle.publishing)
         lifecycle.auto_remove = self._remove_ended
 
     # Looking.
@@ -52,6 +56,14 @@ class Containers:
 
     def sandbox(self, container_id: str) -> Sandbox | None:
         return self._core.state.sandboxes.get(self._core.state.containers[container_id].sandbox)
+
+    def names(self, container_id: str) -> Sequence[str]:
+        """With leading slashes: its own, and those that links give it (``/web/db``)."""
+        return linking.names(self._core.state, self._core.state.containers[container_id])
+
+    def links(self, container_id: str) -> Sequence[str]:
+        """Its links on the default bridge: ``/target:/linker/alias``."""
+        return linking.spelled(self._core.state, self._core.state.containers[container_id])
 
     def paths(self, container_id: str) -> ContainerPaths:
         files = self._core.files
@@ -301,12 +313,15 @@ class Containers:
             await self._lifecycle.publish(renamed)
         self._core.events.container(renamed, "rename", oldName=f"/{container.name}")
 
+    async def update(self, reference: str, changes: HostConfig) -> Sequence[str]:
+        """Resources, restart policy, published ports (see ``Updating``); the warnings."""
+        return await self._updating.update(reference, changes)
+
     async def remove(self, reference: str, *, volumes: bool, force: bool, link: bool) -> None:
         container = self.find(reference)
         if link:
-            raise NotFound(
-                f"Cannot get parent / for name {reference}: links on the default bridge are not used"
-            )
+            await self._lifecycle.links.remove(reference)
+            return
         if container.state.running and not force:
             action = "Unpause and then stop" if container.state.status == "paused" else "Stop"
             raise Conflict(
@@ -351,6 +366,7 @@ class Containers:
             await core.state.record(_with_status(container, "dead"))
             raise
         await core.state.commit(delete=[container, *core.state.endpoints_of(container.id)])
+        self._lifecycle.links.forget(container.id)
         self._lifecycle.health.forget(container.id)
         core.events.container(container, "destroy")
         self._waiters.removed(

@@ -6,15 +6,17 @@ import msgspec
 
 from fairway.engine import admission
 from fairway.engine.attachments import check_request
+from fairway.engine.bindings import requested
 from fairway.engine.core import Core
+from fairway.engine.links import resolved
 from fairway.engine.merge import image_config, merge
 from fairway.engine.mounts import Wanted, resolve, settled
-from fairway.engine.ports import requested
 from fairway.engine.volumes import Volumes
-from fairway.model.container import Container, MountPoint, Volume
+from fairway.model.container import Container, Link, MountPoint, Volume
 from fairway.model.errors import Conflict, InvalidParameter, NotFound
 from fairway.model.network import Endpoint
 from fairway.model.request import ContainerRequest, VolumeRequest
+from fairway.plan import HOST
 
 
 class Creation:
@@ -31,7 +33,7 @@ class Creation:
         admission.check_platform(request, image)
         request = admission.normalise(request)
         request = msgspec.structs.replace(request, config=merge(request.config, image_config(image)))
-        warnings = admission.check(request)
+        warnings = [*admission.check(request), *await self._forwarding(request.host.network_mode)]
         container_id = core.identity.id()
         request = self._settled(request, container_id)
         check_free(core, request.name)
@@ -52,6 +54,7 @@ class Creation:
             config=request.config,
             host=request.host,
             mounts=settled(wanted, {m.name: "" for m in wanted}),
+            links=self._links(request),
         )
         requested(container)  # raises for ports that no host could publish
         # The name is taken from here on: everything after may fail and then gives it back.
@@ -67,6 +70,12 @@ class Creation:
             raise
         core.events.container(container, "create")
         return container, warnings
+
+    async def _forwarding(self, mode: str) -> list[str]:
+        """Docker's warning where no packet leaves a network (``--ip-forward=false``)."""
+        if mode in ("host", "none") or await self._core.kernel.sysctl(HOST, "net/ipv4/ip_forward") == "1":
+            return []
+        return ["IPv4 forwarding is disabled. Networking will not work."]
 
     def _settled(self, request: ContainerRequest, container_id: str) -> ContainerRequest:
         """With everything spelled out that inspect shows although nobody asked for it."""
@@ -87,7 +96,8 @@ class Creation:
     def _endpoints(self, request: ContainerRequest, container_id: str) -> list[Endpoint]:
         """The attachments that the container is created with.
 
-        A network or a peer container that does not exist yet is looked for again at start, as in Docker.
+        A network or a peer container that does not exist yet is looked for again at start, as in Docker;
+        so is the default network, which ``--bridge none`` takes away.
         """
         mode, result = request.host.network_mode, []
         if mode.startswith("container:"):
@@ -95,13 +105,15 @@ class Creation:
                 raise InvalidParameter(
                     "conflicting options: cannot attach both user-defined and non-user-defined network-modes"
                 )
+            for given in request.endpoints.values():
+                check_request(None, given)
             return []
         for name in dict.fromkeys((mode, *request.endpoints)):
             settings = request.endpoints.get(name)
             try:
                 network = self._core.state.network(name)
             except NotFound:
-                if name == mode and settings is None:
+                if name == mode and (settings is None or mode == "bridge"):
                     continue
                 raise InvalidParameter(f"network {name} not found") from None
             if settings is None:
@@ -110,6 +122,11 @@ class Creation:
             check_request(network, settings)
             result.append(Endpoint(network_id=network.id, container_id=container_id, request=settings))
         return result
+
+    def _links(self, request: ContainerRequest) -> tuple[Link, ...]:
+        """On user-defined networks the endpoints' own links count, and these mean nothing."""
+        wanted = request.host.links if request.host.network_mode in ("bridge", "none") else ()
+        return resolved(self._core.state, wanted)
 
     async def _make_volumes(self, wanted: Sequence[Wanted], made: list[Volume]) -> tuple[MountPoint, ...]:
         sources = {}

@@ -31,8 +31,11 @@ def hosts(extra: Iterable[str], own: Iterable[tuple[str, str]]) -> str:
 
 def relinked(text: str, alias: str, names: str, addresses: Iterable[str]) -> str:
     """Hosts with the lines of one link, which begin with its alias, at these addresses; none drops them."""
-    kept = [line for line in text.splitlines() if not _is_link(line.split(), alias)]
-    return "".join(f"{line}\n" for line in (*kept, *(f"{address}\t{names}" for address in addresses)))
+    lines = text.splitlines(keepends=True)
+    kept = "".join(line for line in lines if not _is_link(line.split(), alias))
+    if kept and not kept.endswith("\n"):
+        kept += "\n"
+    return kept + "".join(f"{address}\t{names}\n" for address in addresses)
 
 
 def _is_link(words: list[str], alias: str) -> bool:

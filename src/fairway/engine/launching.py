@@ -9,7 +9,10 @@ from collections.abc import Callable
 
 from fairway.engine.core import Core
 from fairway.engine.files import hosts
+from fairway.engine.links import environment
 from fairway.engine.names import hosts_lines
+from fairway.engine.protocols import Files
+from fairway.model.address import Address
 from fairway.model.container import Container
 from fairway.model.errors import Conflict, InvalidParameter
 from fairway.model.process import Launch
@@ -25,17 +28,19 @@ class Launching:
     async def prepare(self, container: Container, rootfs: str) -> Launch:
         """Write the container's files, fill its new volumes, and put together what the runtime needs.
 
-        Raises Conflict when a container whose namespaces it shares does not run.
+        Raises Conflict when a container whose namespaces it shares does not run, System when one that it
+        links to does not.
         """
         peer = self.peer(container)
         files = await asyncio.to_thread(self._files, container, peer)
-        await asyncio.to_thread(self._populate, container, rootfs)
+        await asyncio.to_thread(populate, self._core.files, container, rootfs)
         return Launch(
             container=container,
             rootfs=rootfs,
             namespace=self._namespace(container),
             hostname=self._hostname(container, peer),
             files=files,
+            environment=environment(self._core.state, container),
             joins=self._joins(container),
         )
 
@@ -92,7 +97,7 @@ class Launching:
         if not peer:
             hostname = self._hostname(container, None)
             own = hosts_lines(core.state, container, hostname)
-            extra = [self._host_gateway(container, entry) for entry in container.host.extra_hosts]
+            extra = [line for entry in container.host.extra_hosts for line in self._extra(container, entry)]
             host_mode = container.host.network_mode == "host"
             text = core.files.hosts() if host_mode and not extra else hosts(extra, own)
             core.files.write(container.id, "hosts", text)
@@ -104,23 +109,28 @@ class Launching:
             f"/etc/{name}": core.files.path(owner.id, name) for name in ("hosts", "hostname", "resolv.conf")
         }
 
-    def _host_gateway(self, container: Container, entry: str) -> str:
-        """``name:host-gateway`` means the host as seen from the container's first network."""
+    def _extra(self, container: Container, entry: str) -> list[str]:
+        """``name:host-gateway`` is a line for each family in which the container can reach its host."""
         name, _, address = entry.partition(":")
         if address != "host-gateway":
-            return entry
-        for _, endpoint in self._core.state.attachments(container.id):
-            if endpoint.gateways:
-                return f"{name}:{endpoint.gateways[0]}"
-        bridge = self._core.state.network_named("bridge")
-        gateway = next((p.gateway for p in bridge.pools if p.gateway), None) if bridge else None
-        if gateway is None:
+            return [entry]
+        gateways = self._core.settings.host_gateways or self._gateways(container)
+        if not gateways:
             raise InvalidParameter("unable to derive the IP value for host-gateway")
-        return f"{name}:{gateway}"
+        return [f"{name}:{gateway}" for gateway in gateways]
 
-    def _populate(self, container: Container, rootfs: str) -> None:
-        for mount in container.mounts:
-            if mount.type == "volume" and mount.copy_up:
-                self._core.files.populate(mount.source, rootfs, mount.destination)
-            if mount.type == "bind" and self._core.files.is_directory(mount.source) is None:
-                self._core.files.make_directory(mount.source)
+    def _gateways(self, container: Container) -> list[Address]:
+        """The host's addresses in the default network, as in Docker; without it, in the container's own."""
+        bridge = self._core.state.network_named("bridge")
+        networks = [bridge] if bridge else [n for n, _ in self._core.state.attachments(container.id)]
+        gateways = ([pool.gateway for pool in network.pools if pool.gateway] for network in networks)
+        return next((found for found in gateways if found), [])
+
+
+def populate(files: Files, container: Container, rootfs: str) -> None:
+    """Make what the container mounts: new volumes get what the image has there. Blocking."""
+    for mount in container.mounts:
+        if mount.type == "volume" and mount.copy_up:
+            files.populate(mount.source, rootfs, mount.destination)
+        if mount.type == "bind" and files.is_directory(mount.source) is None:
+            files.make_directory(mount.source)

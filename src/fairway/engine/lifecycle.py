@@ -10,8 +10,7 @@ daemon killed in between finds it there.
 """
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
@@ -20,18 +19,19 @@ from fairway.engine.connecting import Connecting
 from fairway.engine.core import Core
 from fairway.engine.health import HealthMonitor
 from fairway.engine.launching import Launching
+from fairway.engine.links import Links, environment
+from fairway.engine.looking import Looking
 from fairway.engine.naming import Naming
-from fairway.engine.ports import Ports
+from fairway.engine.publishing import Publishing
 from fairway.engine.sharing import Sharing
 from fairway.engine.state import Stored
 from fairway.engine.streams import PendingStreams
 from fairway.engine.tasks import Tasks
 from fairway.engine.teardown import record, withdraw_wholly
 from fairway.engine.waiters import Waiters
-from fairway.model.address import Address
 from fairway.model.container import Container, Exit, State
 from fairway.model.errors import Fault, InvalidParameter, NotFound
-from fairway.model.network import ANY_ADDRESS, Endpoint, Network, Sandbox
+from fairway.model.network import Endpoint, Network, Sandbox
 from fairway.plan import Fact, Overlay, establish, withdraw
 
 LOST = 255
@@ -46,7 +46,13 @@ class Lifecycle:
     """Starts containers and sees to it when they end."""
 
     def __init__(
-        self, core: Core, attachments: Attachments, naming: Naming, connecting: Connecting, waiters: Waiters
+        self,
+        core: Core,
+        attachments: Attachments,
+        naming: Naming,
+        connecting: Connecting,
+        publishing: Publishing,
+        waiters: Waiters,
     ) -> None:
         self._core = core
         self._attachments = attachments
@@ -57,8 +63,11 @@ class Lifecycle:
         self._tasks = Tasks(core.log)
         self._launching = Launching(core, connecting.write_resolv_conf)
         self._overlays: dict[str, Overlay] = {}
+        self.looking = Looking(core, self.overlay, self._unmount)
         self.health = HealthMonitor(core)
-        self.ports = Ports(core)
+        self.publishing = publishing
+        self.ports = publishing.ports
+        self.links = Links(core)
         self.sharing = Sharing(core, attachments, naming, self.ports, self._tasks)
         self.auto_remove: Callable[[Container], Awaitable[None]] | None = None
         self.staying: set[str] = set()
@@ -83,18 +92,20 @@ class Lifecycle:
     async def _start(self, container: Container) -> None:
         core, state = self._core, self._core.state
         self._launching.peer(container)  # raises before anything is taken
+        environment(state, container)  # so does this
         kept = container.sandbox
         container = await self._enter_networks(container)
         sandbox = state.sandboxes.get(container.sandbox)
-        facts: tuple[Fact, ...] = ()
         try:
             overlay = await self.overlay(container)
-            facts = (overlay,)
             if sandbox:
-                facts = (overlay, *self._attachments.sandbox_facts(container, sandbox))
                 await self._naming.publish(container)
-            await core.kernel.apply(establish(facts))
+            container, plan = await self.publishing.apply(
+                container, lambda c: establish((overlay, *self._network_facts(c)))
+            )
+            await self.links.settle(container, plan.facts())
             launch = await self._launching.prepare(container, overlay.target)
+            self.links.introduce(container)
             pid = await core.runtime.create(launch)
             try:
                 await self._bind_streams(container)
@@ -113,7 +124,7 @@ class Lifecycle:
                 raise
         except BaseException:
             if not self.sharing.sharers(container.sandbox):
-                await self.sharing.release(container)
+                await self.sharing.release(state.containers[container.id])
             await self._unmount(container)
             raise
         for network, _ in () if kept else state.attachments(container.id):
@@ -134,7 +145,7 @@ class Lifecycle:
         container = await self.sharing.take_over(container, mode, core.state.attachments(container.id))
         for network, _ in core.state.attachments(container.id):
             await self._connecting.settled(network)
-        if not core.state.endpoints_of(container.id):
+        if not core.state.endpoints_of(container.id) and not self._without_network(mode):
             await self._connecting.settled(core.state.network(mode))
         # From here to the commit nothing is awaited but ports: no network can go before it is in use.
         self._ensure_endpoint(container, mode)
@@ -152,9 +163,8 @@ class Lifecycle:
                 new = self._attachments.reserve(network, container, endpoint)
                 reserved.append(new)
                 core.state.place(new)
-            if self._attachments.publishes(container):
-                ports = await self.ports.choose(container, self._binding_address(mode))
-                container = msgspec.structs.replace(container, ports=ports)
+            ports = await self.publishing.choose(container)
+            container = msgspec.structs.replace(container, ports=ports)
             things: list[Stored] = [container, *reserved, *([sandbox] if sandbox else [])]
             await core.state.commit(*things, begin=container)
         except BaseException:
@@ -165,10 +175,14 @@ class Lifecycle:
             raise
         return container
 
+    def _without_network(self, mode: str) -> bool:
+        """Where there is no default network (``--bridge none``), its containers have loopback only (moby)."""
+        return mode == "bridge" and self._core.state.network_named(mode) is None
+
     def _ensure_endpoint(self, container: Container, mode: str) -> None:
         """The network of the container's mode may have been made after the container."""
         state = self._core.state
-        if not state.endpoints_of(container.id):
+        if not state.endpoints_of(container.id) and not self._without_network(mode):
             state.place(Endpoint(network_id=state.network(mode).id, container_id=container.id))
         for endpoint in state.endpoints_of(container.id):
             network = state.networks.get(endpoint.network_id)
@@ -180,13 +194,6 @@ class Lifecycle:
                 raise InvalidParameter(
                     f"network {network.name} only holds settings: it cannot be used by containers"
                 )
-
-    def _binding_address(self, mode: str) -> Address:
-        """Where ports are published that name no address: the network's choice, else everywhere."""
-        state = self._core.state
-        network = state.networks.get(mode) or state.network_named(mode)
-        chosen = network.bridge.host_binding_ipv4 if network and network.bridge else None
-        return chosen or ANY_ADDRESS
 
     def _in_order(self, container: Container, mode: str) -> list[tuple[Network, Endpoint]]:
         """The network of the mode first, so that it becomes eth0; then by name."""
@@ -281,10 +288,12 @@ class Lifecycle:
 
     def facts(self, container: Container) -> tuple[Fact, ...]:
         """Everything that shall hold in the kernel of this container."""
-        sandbox = self._core.state.sandboxes.get(container.sandbox)
         overlay = self._overlays.get(container.id) if container.state.active else None
-        network = self._attachments.sandbox_facts(container, sandbox) if sandbox else ()
-        return (*((overlay,) if overlay else ()), *network)
+        return (*((overlay,) if overlay else ()), *self._network_facts(container))
+
+    def _network_facts(self, container: Container) -> tuple[Fact, ...]:
+        sandbox = self._core.state.sandboxes.get(container.sandbox)
+        return self._attachments.sandbox_facts(container, sandbox) if sandbox else ()
 
     def _restart_delay(self, container: Container, exit_: Exit) -> float | None:
         """Seconds until the restart that the policy wants, None for none."""
@@ -339,21 +348,6 @@ class Lifecycle:
         """The container goes by another name now."""
         if container.sandbox:
             await self._naming.republish(container)
-
-    @asynccontextmanager
-    async def mounted(self, container: Container) -> AsyncIterator[str]:
-        """The container's root file system, mounted while the context lasts."""
-        overlay = await self.overlay(container)
-        async with self._core.locks.hold(f"container/{container.id}"):
-            current = self._core.state.container(container.id)
-            if current.state.active:
-                yield overlay.target
-                return
-            await self._core.kernel.apply(establish([overlay]))
-            try:
-                yield overlay.target
-            finally:
-                await self._unmount(container)
 
     async def close(self) -> None:
         """Stop looking after containers; they go on."""

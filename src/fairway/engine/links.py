@@ -12,15 +12,19 @@ variables here those of Docker (moby, ``daemon/links`` and ``daemon/container_op
 
 from collections.abc import Iterable, Iterator, Sequence
 
+import msgspec
+
 from fairway.engine.core import Core
 from fairway.engine.files import relinked
 from fairway.engine.state import State
+from fairway.engine.teardown import withdraw_wholly
 from fairway.firewall.links import opened
+from fairway.firewall.ruleset import LINKED
 from fairway.model.address import Address, family, host
 from fairway.model.container import Config, Container, Link
 from fairway.model.errors import Fault, InvalidParameter, NotFound, System
 from fairway.model.network import Network
-from fairway.plan import Element
+from fairway.plan import Element, Fact, withdraw
 
 WARNING = (
     "Links on the default bridge network are deprecated and will be removed in a future release. "
@@ -53,9 +57,7 @@ def resolved(state: State, texts: Iterable[str]) -> tuple[Link, ...]:
     links: dict[str, Link] = {}
     for text in texts:
         name, alias = parse_link(text)
-        target = _named(state, name)
-        while target.host.network_mode.startswith("container:"):
-            target = _named(state, target.host.network_mode.removeprefix("container:"))
+        target = _owner(state, _named(state, name))
         if target.host.network_mode == "host":
             raise InvalidParameter(
                 "conflicting options: host type networking can't be used with links. "
@@ -63,6 +65,17 @@ def resolved(state: State, texts: Iterable[str]) -> tuple[Link, ...]:
             )
         links.setdefault(alias, Link(target=target.id, name=target.name, alias=alias))
     return tuple(links.values())
+
+
+def _owner(state: State, container: Container) -> Container:
+    """The container whose network it shares, however many stand between."""
+    seen = {container.id}
+    while container.host.network_mode.startswith("container:"):
+        container = _named(state, container.host.network_mode.removeprefix("container:"))
+        if container.id in seen:
+            raise InvalidParameter(f"container {container.name} shares its own network")
+        seen.add(container.id)
+    return container
 
 
 def _named(state: State, name: str) -> Container:
@@ -94,7 +107,7 @@ def _name(state: State, link: Link) -> str:
     return target.name if target else link.name
 
 
-def by_dependence(state: State, containers: Iterable[Container]) -> list[Container]:
+def by_dependence(containers: Iterable[Container]) -> list[Container]:
     """In an order in which they can be started: targets before their linkers."""
     waiting = {c.id: c for c in containers}
     ordered: list[Container] = []
@@ -209,10 +222,17 @@ def _ranges(ports: Sequence[tuple[str, int]]) -> Iterator[tuple[str, int, int]]:
 
 
 class Links:
-    """Keeps the hosts files of running linkers in step."""
+    """Keeps the hosts files of running linkers, and the firewall, in step."""
 
     def __init__(self, core: Core) -> None:
         self._core = core
+
+    async def settle(self, container: Container, established: Iterable[Fact]) -> None:
+        """Close what was opened for links whose other side has left meanwhile, not knowing of it yet."""
+        tables = frozenset(LINKED.values())
+        opened = [f for f in established if isinstance(f, Element) and f.table_object in tables]
+        if surplus := set(opened).difference(elements(self._core.state, container)):
+            await withdraw_wholly(self._core, withdraw(surplus), container.name)
 
     def introduce(self, container: Container) -> None:
         """Write where a container that starts finds its targets, and where its linkers find it.
@@ -229,16 +249,31 @@ class Links:
         for linker, link in self._links_to(target_id):
             self._rewrite(linker, link)
 
-    def unlink(self, linker: Container, link: Link) -> None:
-        """The linker, which does not have the link any more, forgets the alias."""
-        if linker.state.running:
-            self._rewrite(linker, link, gone=True)
+    async def remove(self, reference: str) -> None:
+        """``docker rm --link LINKER/ALIAS``: the link goes, both containers stay."""
+        state = self._core.state
+        parent, _, alias = reference.removeprefix("/").partition("/")
+        if not alias:
+            raise System("Conflict, cannot remove the default link name of the container")
+        linker = state.container(parent)
+        async with self._core.locks.hold(f"container/{linker.id}"):
+            linker = state.container(linker.id)
+            gone = next((link for link in linker.links if link.alias == alias), None)
+            if gone is None:
+                raise NotFound(f"No such container: {reference}")
+            before = elements(state, linker)
+            kept = tuple(link for link in linker.links if link is not gone)
+            linker = msgspec.structs.replace(linker, links=kept)
+            await state.commit(linker)
+            await self.settle(linker, before)
+            if linker.state.active:
+                self._rewrite(linker, gone, gone=True)
 
     def _links_to(self, target_id: str) -> list[tuple[Container, Link]]:
         return [
             (linker, link)
             for linker in self._core.state.linkers(target_id)
-            if linker.state.status in ("running", "paused")
+            if linker.state.active
             for link in linker.links
             if link.target == target_id
         ]

@@ -7,6 +7,7 @@ are private to its zone. The default bridge has no names (R142).
 
 from collections.abc import Sequence
 
+from fairway.engine.links import parse_link
 from fairway.engine.state import State
 from fairway.model.address import Address, family, host
 from fairway.model.container import Container
@@ -52,10 +53,10 @@ def zone(state: State, container: Container, upstreams: tuple[str, ...]) -> Zone
     private: dict[str, tuple[Address, ...]] = {}
     for network, endpoint in attachments:
         for link in endpoint.request.links:
-            target, _, alias = link.partition(":")
+            target, alias = parse_link(link)
             addresses = _addresses(state, target, network)
             if addresses:
-                for name in (alias or target, f"{alias or target}.{network.name}"):
+                for name in (alias, f"{alias}.{network.name}"):
                     private[name.lower()] = addresses
     return Zone(
         sandbox=container.sandbox,

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from fairway.engine.core import Core
+from fairway.engine.links import parse_link
 from fairway.engine.names import network_names, resolves, zone
 from fairway.model.container import Container
 from fairway.model.dns import Zone
@@ -65,7 +66,7 @@ class Naming:
             for peer, endpoint in state.members(network.id):
                 if not endpoint.request.links:
                     continue
-                links = {link.partition(":")[0].removeprefix("/") for link in endpoint.request.links}
+                links = {parse_link(link)[0] for link in endpoint.request.links}
                 if peer.id != changed.id and peer.sandbox and links & {changed.name, changed.id}:
                     renewed = zone(state, peer, self._core.settings.dns)
                     if renewed:

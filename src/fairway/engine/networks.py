@@ -5,29 +5,26 @@ from collections.abc import Sequence
 import msgspec
 
 from fairway.drivers import find
+from fairway.drivers.options import wants
+from fairway.engine import predefined
 from fairway.engine.attachments import families
 from fairway.engine.connecting import Connecting
 from fairway.engine.core import Core
+from fairway.engine.network_facts import network_facts
+from fairway.engine.obstacles import Obstacles
 from fairway.engine.teardown import withdraw_wholly
 from fairway.model.address import Cidr
 from fairway.model.container import Container
 from fairway.model.errors import Conflict, Forbidden, InvalidParameter, NotFound
-from fairway.model.network import BridgeOptions, Endpoint, EndpointRequest, Network, Pool
+from fairway.model.network import Endpoint, EndpointRequest, Network, Pool
 from fairway.model.request import NetworkRequest, PoolRequest, PruneFilter
 from fairway.plan import Plan, establish, withdraw
 
-PREDEFINED = ("bridge", "host", "none")
-_DEFAULT_BRIDGE_OPTIONS = {
-    "com.docker.network.bridge.default_bridge": "true",
-    "com.docker.network.bridge.enable_icc": "true",
-    "com.docker.network.bridge.enable_ip_masquerade": "true",
-    "com.docker.network.bridge.host_binding_ipv4": "0.0.0.0",
-}
-
 
 class Networks:
-    def __init__(self, core: Core, connecting: Connecting) -> None:
+    def __init__(self, core: Core, connecting: Connecting, obstacles: Obstacles) -> None:
         self._core = core
+        self._obstacles = obstacles
         self._connecting = connecting
 
     # Looking.
@@ -45,6 +42,10 @@ class Networks:
     def in_use(self, network_id: str) -> bool:
         return bool(self.attached(network_id))
 
+    async def warnings(self, network: Network) -> Sequence[str]:
+        """What stops the network's traffic, and how to remedy it."""
+        return await self._obstacles.of(network)
+
     # Creating and removing.
 
     async def create(self, request: NetworkRequest) -> tuple[Network, str]:
@@ -53,30 +54,18 @@ class Networks:
         self._check(request)
         if driver.single:
             raise Forbidden(f'only one instance of "{request.driver}" network is allowed')
-        request = self._with_configuration(request)
+        request = self._with_defaults(self._with_configuration(request))
         occupied = await self._core.kernel.occupied()
         if self._core.state.network_named(request.name):
             raise Conflict(f"network with name {request.name} already exists")
         network = self._build(request, occupied)
         await self._establish(network)
-        return network, ""
-
-    async def ensure_predefined(self) -> None:
-        """The three networks every engine starts with (R47); made at the first start, then kept."""
-        for name, driver in (("bridge", "bridge"), ("host", "host"), ("none", "null")):
-            if self._core.state.network_named(name):
-                continue
-            request = NetworkRequest(name=name, driver=driver)
-            if name == "bridge":
-                bridge = await self._default_bridge_name()
-                options = {**_DEFAULT_BRIDGE_OPTIONS, "com.docker.network.bridge.name": bridge}
-                options["com.docker.network.driver.mtu"] = str(self._core.settings.mtu)
-                request = NetworkRequest(name=name, options=options)
-            await self._establish(self._build(request, await self._core.kernel.occupied()))
+        await self._obstacles.look()
+        return network, "\n".join(await self._obstacles.of(network))
 
     async def remove(self, reference: str) -> None:
         network = self.find(reference)
-        if network.name in PREDEFINED:
+        if network.name in predefined.NAMES:
             raise Forbidden(f"{network.name} is a pre-defined network and cannot be removed")
         async with self._core.locks.hold(f"network/{network.id}"):
             network = self.find(network.id)
@@ -91,7 +80,9 @@ class Networks:
                 raise Forbidden(f"configuration network {network.name!r} is in use by {', '.join(users)}")
             stale = [e for _, e in self._core.state.members(network.id)]
             await self._core.state.commit(delete=[network, *stale])
-            await withdraw_wholly(self._core, withdraw(find(network.driver).network(network)), network.name)
+            await withdraw_wholly(
+                self._core, withdraw(network_facts(network, self._core.settings)), network.name
+            )
             self._core.ipam.remove(network.id)
         self._core.events.network(network, "destroy")
 
@@ -99,7 +90,7 @@ class Networks:
         """Remove networks that no running container uses; returns their names."""
         removed = []
         for network in self.all():
-            if network.name in PREDEFINED or self.in_use(network.id):
+            if network.name in predefined.NAMES or self.in_use(network.id):
                 continue
             if not which.admits(network.labels, network.created):
                 continue
@@ -122,7 +113,7 @@ class Networks:
                 raise
             plan = Plan()
             try:
-                wanted = establish(find(network.driver).network(network))
+                wanted = establish(network_facts(network, self._core.settings))
                 await self._core.kernel.apply(wanted)
                 plan = wanted
                 await state.commit(end=network)
@@ -141,7 +132,7 @@ class Networks:
             raise InvalidParameter(
                 f"invalid network name {request.name!r}: use up to 255 printable characters without a slash"
             )
-        if request.name in (*PREDEFINED, "default", "container"):
+        if request.name in (*predefined.NAMES, "default", "container"):
             if self._core.state.network_named(request.name):
                 raise Conflict(f"network with name {request.name} already exists")
             raise Forbidden(f"operation is not permitted on predefined {request.name} network")
@@ -154,8 +145,6 @@ class Networks:
                 f"could not find plugin {request.ipam_driver} in v1 plugin registry: "
                 f'plugin "{request.ipam_driver}" not found'
             )
-        if request.ipv4 is False and request.ipv6 is not True:
-            raise InvalidParameter("IPv4 or IPv6 must be enabled")
         if request.config_only and request.config_from:
             raise InvalidParameter("a configuration network cannot depend on another one")
 
@@ -185,6 +174,19 @@ class Networks:
             labels=source.labels,
         )
 
+    def _with_defaults(self, request: NetworkRequest) -> NetworkRequest:
+        """Options that the daemon gives to networks of a driver (``--default-network-opt``), asked for less
+        than the request's own; ``--ipv4`` and ``--ipv6`` may be among them."""
+        defaults = self._core.settings.default_network_options.get(request.driver, {})
+        if request.config_only:
+            defaults = {}
+        options = {**defaults, **request.options}
+        ipv4 = request.ipv4 if request.ipv4 is not None else wants(options, 4)
+        ipv6 = request.ipv6 if request.ipv6 is not None else wants(options, 6)
+        if ipv4 is False and ipv6 is not True:
+            raise InvalidParameter("IPv4 or IPv6 must be enabled")
+        return msgspec.structs.replace(request, options=options, ipv4=ipv4, ipv6=ipv6)
+
     def _build(self, request: NetworkRequest, occupied: Sequence[Cidr]) -> Network:
         """Choose what the request leaves open. Synchronous, so that the choice holds until committed."""
         network_id = self._core.identity.id()
@@ -209,28 +211,13 @@ class Networks:
                 network, driver="null", config_only=True, pools=_as_given(request.pools)
             )
         driver = find(request.driver)
-        settings = driver.options(request, network_id, self._core.settings.mtu)
+        settings = driver.options(request, network_id)
         if settings:
-            self._check_bridge(settings)
+            predefined.check_bridge_name(self._core, settings, network_id)
         pools: tuple[Pool, ...] = ()
         if driver.interfaces:
             pools = self._core.ipam.plan_pools(request.pools, families(network), occupied)
         return msgspec.structs.replace(network, pools=pools, bridge=settings)
-
-    def _check_bridge(self, settings: BridgeOptions) -> None:
-        for other in self._core.state.networks.values():
-            if other.bridge and other.bridge.bridge == settings.bridge:
-                raise Forbidden(
-                    f"conflicts with network {other.id} ({other.name}): "
-                    f"networks have same bridge name {settings.bridge}"
-                )
-
-    async def _default_bridge_name(self) -> str:
-        interfaces = await self._core.kernel.interfaces()
-        if interfaces.get("docker0", True):
-            return "docker0"
-        self._core.log.warning("docker0 belongs to another program; the default bridge is fairway0")
-        return "fairway0"
 
     # Connecting and disconnecting.
 

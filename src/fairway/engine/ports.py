@@ -1,18 +1,26 @@
-"""Which host ports containers hold, and which one a new mapping gets.
+"""Which host ports containers hold, and which ones a container gets.
 
-A host port belongs to one container per protocol and address; all addresses (``0.0.0.0``) clash with each.
+A host port belongs to one container per protocol and address; all addresses of a family (``0.0.0.0``, ``::``)
+clash with each of that family, and the families do not clash with each other.
+
+A port that a binding names is taken as it is: whether a process of the host has it turns out when the kernel
+holds it (``plan.HeldPort``), which costs nothing. Ports to be chosen are tried first, all in one go, because
+each that turns out to be taken would cost a plan.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
+from fairway.engine.bindings import Binding
 from fairway.engine.core import Core
-from fairway.model.address import Address, parse_address
-from fairway.model.container import Container, PortBinding
-from fairway.model.errors import Conflict, InvalidParameter, Unsupported
-from fairway.model.network import ANY_ADDRESS, PortMapping
-from fairway.model.number import decimal
+from fairway.model.address import Address, family
+from fairway.model.errors import Conflict
+from fairway.model.network import ANY_ADDRESSES, PortMapping
 
 _EPHEMERAL = "net/ipv4/ip_local_port_range"
+"""For IPv6 as well, in spite of its name (Linux, ip-sysctl.rst)."""
+_NOBODY: Mapping[Address, str] = {}
+Claim = tuple[str, Address, int]
+"""Protocol, host address, host port."""
 
 
 class Ports:
@@ -20,129 +28,185 @@ class Ports:
 
     def __init__(self, core: Core) -> None:
         self._core = core
-        self._held: dict[tuple[str, int], dict[str, str]] = {}
+        self._held: dict[tuple[str, int], dict[Address, str]] = {}
+        self._last: dict[str, int] = {}
+        """The automatic port looked at last, by protocol: the search goes on behind it, so that a port that
+        has just become free is not somebody else's at once."""
 
     def hold(self, container_id: str, ports: Iterable[PortMapping]) -> None:
         for port in ports:
             self._held.setdefault((port.protocol, port.host_port), {})[port.host_address] = container_id
 
-    def release(self, ports: Iterable[PortMapping]) -> None:
+    def release(self, ports: Iterable[PortMapping], still: Iterable[PortMapping] = ()) -> None:
+        """Let go of host ports, but not of those that ``still`` mappings have."""
+        needed = frozenset(map(_claim, still))
         for port in ports:
+            if _claim(port) in needed:
+                continue
             holders = self._held.get((port.protocol, port.host_port), {})
             holders.pop(port.host_address, None)
             if not holders:
                 self._held.pop((port.protocol, port.host_port), None)
 
-    async def choose(self, container: Container, default: Address) -> tuple[PortMapping, ...]:
-        """Take the ports that the container publishes; all of them or none.
+    def holders(self, protocol: str, address: Address, number: int) -> Iterator[tuple[Address, str]]:
+        """What clashes with a port: addresses on which it is held, each with its container's id."""
+        kind, everywhere = family(address), address in ANY_ADDRESSES
+        for other, container_id in self._held.get((protocol, number), _NOBODY).items():
+            if family(other) == kind and (everywhere or other == address or other in ANY_ADDRESSES):
+                yield other, container_id
 
-        ``default`` is the host's address for bindings that name none.
+    async def choose(
+        self,
+        container_id: str,
+        wanted: Sequence[Binding],
+        kept: Collection[PortMapping] = (),
+        avoid: Collection[tuple[str, int]] = (),
+    ) -> tuple[PortMapping, ...]:
+        """Hold a port for every binding; the mappings in the order wanted, all or none.
 
-        Raises Conflict with Docker's text when one is taken, by a container or a process of the host.
+        ``kept`` are mappings that the container holds: a binding that one of them satisfies keeps its number.
+        Those that are not returned stay held, for the caller to release when the kernel has let go of them.
+        ``avoid`` are protocols and ports not to be chosen.
+
+        Raises Conflict, in Docker's words, when a port is another container's or none is left.
         """
-        wanted = requested(container, default)
-        if not wanted:
-            return ()
-        low, high = (int(n) for n in (await self._core.kernel.sysctl("", _EPHEMERAL)).split())
-        chosen: list[PortMapping] = []
+        choice = _Choice(self, container_id, wanted, kept, avoid)
         try:
-            for mapping, first, last in wanted:
-                candidates = range(first, last + 1) if first else range(low, high + 1)
-                chosen.append(await self._take(container, mapping, candidates))
+            choice.take_fixed()
+            if unsettled := choice.keep():
+                await self._search(choice, unsettled)
         except BaseException:
-            self.release(chosen)
+            self.release(choice.mappings(), kept)
             raise
-        return tuple(chosen)
+        return tuple(choice.mappings())
 
-    async def _take(
-        self, container: Container, mapping: PortMapping, candidates: Sequence[int]
-    ) -> PortMapping:
-        reason = "port is already allocated"
-        for number in candidates:
-            if self._taken(mapping, number):
+    async def _search(self, choice: "_Choice", unsettled: Iterable[int]) -> None:
+        """Numbers for the bindings that leave it open, tried until no process of the host has one of them."""
+        low, high = (int(n) for n in (await self._core.kernel.sysctl("", _EPHEMERAL)).split())
+        candidates = {i: self._candidates(choice.wanted[i], low, high) for i in unsettled}
+        while candidates:
+            tried = [claim for i, numbers in candidates.items() for claim in choice.take_next(i, numbers)]
+            free = await self._core.kernel.ports_free(tried)
+            lost = {(claim[0], claim[2]) for claim, is_free in zip(tried, free, strict=True) if not is_free}
+            candidates = {i: numbers for i, numbers in candidates.items() if choice.give_back(i, lost)}
+
+    def _candidates(self, binding: Binding, low: int, high: int) -> Iterator[int]:
+        if binding.first:
+            yield from range(binding.first, binding.last + 1)
+            return
+        for _ in range(low, high + 1):
+            following = self._last.get(binding.protocol, high) + 1
+            self._last[binding.protocol] = number = following if low <= following <= high else low
+            yield number
+
+
+class _Choice:
+    """One container's choice in the making: what is taken is held at once."""
+
+    def __init__(
+        self,
+        ports: Ports,
+        container_id: str,
+        wanted: Sequence[Binding],
+        kept: Collection[PortMapping],
+        avoid: Collection[tuple[str, int]],
+    ) -> None:
+        self.wanted = wanted
+        self._ports = ports
+        self._id = container_id
+        self._avoid = frozenset(avoid)
+        self._own = kept
+        self._kept: dict[tuple[str, int, Address], list[int]] = {}
+        for port in kept:
+            place = (port.protocol, port.container_port, port.host_address)
+            self._kept.setdefault(place, []).append(port.host_port)
+        self._numbers: dict[int, int] = {}
+        """Host port by index of the binding."""
+        self._claims: set[Claim] = set()
+
+    def mappings(self) -> list[PortMapping]:
+        """What is taken, in the order wanted."""
+        numbers = sorted(self._numbers.items())
+        return [port for i, number in numbers for port in _mappings(self.wanted[i], number)]
+
+    def take_fixed(self) -> None:
+        """Take the ports that bindings name. Raises Conflict."""
+        for index, binding in enumerate(self.wanted):
+            if not binding.fixed:
                 continue
-            port = PortMapping(
-                protocol=mapping.protocol,
-                container_port=mapping.container_port,
-                host_address=mapping.host_address,
-                host_port=number,
-            )
-            self.hold(container.id, [port])
-            free = False
-            try:
-                free = await self._core.kernel.port_free(port.protocol, port.host_address, number)
-            finally:
-                if not free:
-                    self.release([port])
-            if free:
-                return port
-            reason = "address already in use"
-        raise Conflict(
-            "failed to set up container networking: driver failed programming external connectivity on "
-            f"endpoint {container.name}: Bind for {mapping.host_address}:{candidates[0]} failed: {reason}"
+            for address in binding.addresses:
+                if self._clashes(binding, address, binding.first):
+                    shown = f"[{address}]" if ":" in address else address
+                    raise Conflict(f"Bind for {shown}:{binding.first} failed: port is already allocated")
+            self._take(index, binding.first)
+
+    def keep(self) -> list[int]:
+        """Give bindings that leave the number open the one that they had; those that had none."""
+        unsettled = []
+        for index, binding in enumerate(self.wanted):
+            if binding.fixed:
+                continue
+            number = next((n for n in self._had(binding) if self._suits(binding, n)), None)
+            if number is None:
+                unsettled.append(index)
+            else:
+                self._take(index, number)
+        return unsettled
+
+    def _had(self, binding: Binding) -> list[int]:
+        """Numbers that lead to the container's port on all of the addresses."""
+        places = [(binding.protocol, binding.container_port, address) for address in binding.addresses]
+        first, *others = (self._kept.get(place, []) for place in places)
+        return [n for n in first if binding.accepts(n) and all(n in other for other in others)]
+
+    def take_next(self, index: int, candidates: Iterator[int]) -> list[Claim]:
+        """Take the next candidate that is free; what the kernel has to try. Raises Conflict."""
+        binding = self.wanted[index]
+        number = next((n for n in candidates if self._suits(binding, n)), None)
+        if number is None:
+            raise Conflict("all ports are allocated")
+        self._take(index, number)
+        return [(binding.protocol, address, number) for address in binding.addresses]
+
+    def give_back(self, index: int, lost: Collection[tuple[str, int]]) -> bool:
+        """Let go of a number that is among those lost; whether it was."""
+        binding, number = self.wanted[index], self._numbers[index]
+        if (binding.protocol, number) not in lost:
+            return False
+        del self._numbers[index]
+        self._claims.difference_update((binding.protocol, a, number) for a in binding.addresses)
+        self._ports.release(_mappings(binding, number), self._own)
+        return True
+
+    def _take(self, index: int, number: int) -> None:
+        binding = self.wanted[index]
+        self._numbers[index] = number
+        self._claims.update((binding.protocol, address, number) for address in binding.addresses)
+        self._ports.hold(self._id, _mappings(binding, number))
+
+    def _suits(self, binding: Binding, number: int) -> bool:
+        avoided = (binding.protocol, number) in self._avoid
+        return not avoided and not any(self._clashes(binding, a, number) for a in binding.addresses)
+
+    def _clashes(self, binding: Binding, address: Address, number: int) -> bool:
+        """What the container itself holds, and is not among what it takes here, it will let go of."""
+        return any(
+            holder != self._id or (binding.protocol, other, number) in self._claims
+            for other, holder in self._ports.holders(binding.protocol, address, number)
         )
 
-    def _taken(self, mapping: PortMapping, number: int) -> bool:
-        holders = self._held.get((mapping.protocol, number), {})
-        if mapping.host_address == ANY_ADDRESS:
-            return bool(holders)
-        return mapping.host_address in holders or ANY_ADDRESS in holders
+
+def _claim(port: PortMapping) -> Claim:
+    return port.protocol, port.host_address, port.host_port
 
 
-def requested(container: Container, default: Address = ANY_ADDRESS) -> list[tuple[PortMapping, int, int]]:
-    """What a container wants published: its bindings and, with publish-all, its exposed ports.
-
-    Each comes with the first and last host port that will do, zeros for any. Raises InvalidParameter for a
-    port or an address that is none, Unsupported for IPv6.
-    """
-    bindings: dict[str, tuple[PortBinding, ...]] = dict(container.host.port_bindings)
-    if container.host.publish_all_ports:
-        for port in container.config.exposed_ports:
-            bindings.setdefault(port if "/" in port else f"{port}/tcp", ())
-        bindings = {port: given or (PortBinding(),) for port, given in bindings.items()}
-    result = []
-    for port, given in bindings.items():
-        number, protocol = _container_port(port)
-        for binding in given:
-            first, last = _host_ports(binding.host_port)
-            address = _host_address(binding.host_ip) if binding.host_ip else default
-            mapping = PortMapping(
-                protocol=protocol,  # type: ignore[arg-type]  # checked by _container_port
-                container_port=number,
-                host_address=address,
-                host_port=first,
-            )
-            result.append((mapping, first, last))
-    return result
-
-
-def _container_port(text: str) -> tuple[int, str]:
-    number, _, protocol = text.partition("/")
-    protocol = protocol or "tcp"
-    port = decimal(number, 65535)
-    if protocol not in ("tcp", "udp", "sctp") or not port:
-        raise InvalidParameter(f"invalid port specification: {text!r}: use 1-65535, then /tcp, /udp or /sctp")
-    return port, protocol
-
-
-def _host_ports(text: str) -> tuple[int, int]:
-    if text in ("", "0"):
-        return 0, 0
-    low, dash, high = text.partition("-")
-    first = decimal(low)
-    last = decimal(high) if dash else first
-    if first is None or last is None:
-        raise InvalidParameter(f"invalid port specification: {text!r}: use a port or a range of ports")
-    if not 0 < first <= last < 65536:
-        raise InvalidParameter(f"invalid port specification: {text!r}: ports are 1 to 65535")
-    return first, last
-
-
-def _host_address(text: str) -> Address:
-    address = parse_address(text, "host address of a published port")
-    if ":" in address:
-        raise Unsupported(
-            f"publishing on the IPv6 address {address} is not supported by this version of Fairway: leave "
-            "the address out to publish on all IPv4 addresses"
+def _mappings(binding: Binding, number: int) -> list[PortMapping]:
+    return [
+        PortMapping(
+            protocol=binding.protocol,
+            container_port=binding.container_port,
+            host_address=address,
+            host_port=number,
         )
-    return address
+        for address in binding.addresses
+    ]

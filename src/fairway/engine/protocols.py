@@ -5,16 +5,20 @@ only kinds from ``model.errors``.
 """
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
-from fairway.model.address import Cidr
+from fairway.model.address import Address, Cidr
 from fairway.model.container import Config, Container, Exit, HostConfig
 from fairway.model.dns import NetworkNames, Zone
 from fairway.model.errors import Fault
+from fairway.model.foreign import ForeignFilters
 from fairway.model.image import Image, RootFilesystem
 from fairway.model.process import ExecProcess, ExecRequest, Launch, LogLine, Streams
 from fairway.model.record import Change, Put
-from fairway.plan import Fact, Plan
+from fairway.model.tree import PathStat, Tree
+from fairway.model.usage import Usage
+from fairway.plan import Counted, Fact, Plan
 
 
 class Kernel(Protocol):
@@ -32,14 +36,29 @@ class Kernel(Protocol):
     async def facts(self) -> frozenset[Fact]:
         """What holds now, of links, addresses, routes, elements, namespaces, mounts carrying our mark."""
 
+    async def counted(self) -> Counted:
+        """The elements of the nftables table, with what they and the rules have counted."""
+
+    async def listing(self) -> str:
+        """The nftables table as ``nft`` prints it; empty without it."""
+
     async def occupied(self) -> Sequence[Cidr]:
         """Subnets that host routes and interfaces use, our own bridges excluded; IPAM avoids them."""
 
     async def interfaces(self) -> Mapping[str, bool]:
         """All interface names of the host namespace, each with whether it is ours."""
 
-    async def port_free(self, protocol: str, address: str, port: int) -> bool:
-        """Whether no process of the host listens on the IPv4 address (``0.0.0.0``: any) and port."""
+    async def bridge_addresses(self, name: str) -> Sequence[Cidr] | None:
+        """Addresses of a bridge of the host, whoever made it, in order; None if there is no such bridge."""
+
+    async def ports_free(self, ports: Sequence[tuple[str, Address, int]]) -> Sequence[bool]:
+        """For each (protocol, host's address, port) whether no process of the host has it.
+
+        ``0.0.0.0`` and ``::`` stand for all addresses of their family.
+        """
+
+    async def foreign_filters(self) -> ForeignFilters:
+        """Other programs' tables that filter forwarded packets. Raises System if one cannot be read."""
 
     async def sysctl(self, namespace: str, key: str) -> str:
         """Value of a sysctl (slash-separated key), stripped. Raises NotFound."""
@@ -103,6 +122,9 @@ class Runtime(Protocol):
     async def kill(self, container: str, signal: int) -> None:
         """Send a signal to the container's init process; no error when it has just ended."""
 
+    async def update(self, container: str, host: HostConfig) -> None:
+        """Have the limits of a running container be those of ``host``. Raises Conflict, System."""
+
     async def pause(self, container: str) -> None: ...
 
     async def resume(self, container: str) -> None: ...
@@ -137,6 +159,26 @@ class Runtime(Protocol):
 
     async def processes(self, container: str) -> Sequence[int]:
         """Host pids of all processes in the container's cgroup."""
+
+    async def usage(self, container: str) -> Usage | None:
+        """What the container uses now; None if it does not run."""
+
+    async def describe(self, tree: Tree, path: str) -> PathStat:
+        """What lies at ``path`` in a container's file system. Raises NotFound, InvalidParameter, System."""
+
+    def archive(
+        self, tree: Tree, path: str
+    ) -> AbstractAsyncContextManager[tuple[PathStat, AsyncIterator[bytes]]]:
+        """What lies at ``path`` and an archive of it; raises as ``describe``."""
+
+    async def extract(
+        self, tree: Tree, path: str, content: AsyncIterator[bytes], *, keep_kinds: bool, user: str
+    ) -> None:
+        """Write an archive into the directory ``path``.
+
+        ``keep_kinds`` replaces no directory by something else or the other way round; all of it belongs to
+        ``user`` (empty: to whom the archive says). Raises NotFound, InvalidParameter, Forbidden, System.
+        """
 
     async def running(self) -> Mapping[str, int]:
         """Containers of this daemon whose process exists, with its pid."""

@@ -9,15 +9,17 @@ from collections.abc import Collection, Iterator
 
 import msgspec
 
-from fairway.drivers import find
 from fairway.engine.attachments import Attachments
 from fairway.engine.containers import Containers
 from fairway.engine.core import Core
 from fairway.engine.lifecycle import Lifecycle
+from fairway.engine.links import by_dependence
+from fairway.engine.network_facts import network_facts
 from fairway.engine.state import Stored
 from fairway.model.container import Container
 from fairway.model.errors import Fault, System
-from fairway.plan import Address, Fact, Namespace, Resolver, Route, Step, difference, establish
+from fairway.model.network import Endpoint
+from fairway.plan import Address, Fact, Flows, Namespace, Route, Step, difference, establish
 
 
 class Restore:
@@ -43,9 +45,12 @@ class Restore:
             if intent.kind == "network" and intent.id in state.networks:
                 await state.commit(delete=[state.networks[intent.id]])
             elif intent.kind == "endpoint" and intent.id in state.endpoints:
-                await state.commit(delete=[state.endpoints[intent.id]])
+                await self._take_back_connection(state.endpoints[intent.id])
             elif intent.kind == "container" and intent.id in state.containers:
-                await self._take_back_start(state.containers[intent.id])
+                if intent.before:
+                    await self._take_back_update(intent.before)
+                else:
+                    await self._take_back_start(state.containers[intent.id])
         dangling = list(self._dangling())
         if dangling:
             await state.commit(delete=dangling)
@@ -65,6 +70,22 @@ class Restore:
         idle = [self._attachments.idle(e) for e in core.state.endpoints_of(container.id)]
         new = msgspec.structs.replace(new, sandbox="", ports=())
         await core.state.commit(new, *idle, delete=[sandbox] if sandbox else [])
+
+    async def _take_back_connection(self, endpoint: Endpoint) -> None:
+        """Not connected; and nothing published, if that was the way in."""
+        container = self._core.state.containers.get(endpoint.container_id)
+        left = [self._lifecycle.publishing.without(container, endpoint.network_id)] if container else []
+        await self._core.state.commit(*left, delete=[endpoint])
+
+    async def _take_back_update(self, container: Container) -> None:
+        """As before the update; limits of a process that still runs may have been changed already."""
+        await self._core.state.commit(container)
+        if not container.state.active:
+            return
+        try:
+            await self._core.runtime.update(container.id, container.host)
+        except Fault as fault:
+            self._core.log.warning("cannot take back limits", container=container.name, error=fault.message)
 
     def _dangling(self) -> Iterator[Stored]:
         """Endpoints without their network or container, sandboxes without a container."""
@@ -87,16 +108,16 @@ class Restore:
             self._lifecycle.ports.hold(container.id, container.ports)
 
     async def desired(self) -> list[Fact]:
-        """Everything that shall hold in the kernel."""
+        """Everything that shall hold in the kernel, and that it can report."""
         state = self._core.state
         facts: list[Fact] = []
         for network in state.networks.values():
-            facts += find(network.driver).network(network)
+            facts += network_facts(network, self._core.settings)
         for container in state.containers.values():
             if container.state.active:
                 await self._lifecycle.overlay(container)
             facts += self._lifecycle.facts(container)
-        return facts
+        return [fact for fact in facts if not isinstance(fact, Flows)]
 
     async def reconcile(self) -> list[Step]:
         """Lead the kernel to the desired state; returns what had to be done.
@@ -112,21 +133,21 @@ class Restore:
                 self._core.log.warning("while reconciling", error=fault.message)
         return list(plan.steps)
 
-    async def listen(self) -> None:
-        """Have a new resolver process listen in every sandbox. Raises System if some could not be opened."""
-        failed: list[str] = []
+    async def establish(self, kind: type[Fact]) -> None:
+        """Establish what a process that holds it for us has lost. Raises System if some could not be.
+
+        One port that somebody else has taken meanwhile must not keep the others down.
+        """
+        failed: list[Fault] = []
         for id_ in list(self._core.state.containers):
             async with self._core.locks.hold(f"container/{id_}"):
                 container = self._core.state.containers.get(id_)
                 if container is None:
                     continue
-                wanted = [f for f in self._lifecycle.facts(container) if isinstance(f, Resolver)]
-                try:
-                    await self._core.kernel.apply(establish(wanted))
-                except Fault as fault:
-                    failed.append(fault.message)
+                wanted = [f for f in self._lifecycle.facts(container) if isinstance(f, kind)]
+                failed += await self._core.kernel.withdraw(establish(wanted))
         if failed:
-            raise System("; ".join(failed))
+            raise System("; ".join(fault.message for fault in failed))
 
     async def clear_runtime(self) -> None:
         """Have the runtime drop what it keeps of containers that do not run, or that nobody knows."""
@@ -144,7 +165,7 @@ class Restore:
         """Watch containers that still run, and see to those that ended while nobody looked."""
         core = self._core
         running = await core.runtime.running()
-        for container in list(core.state.containers.values()):
+        for container in by_dependence(core.state.containers.values()):
             if container.state.active:
                 if container.id not in running:
                     core.log.info("a container ended meanwhile", container=container.name)

@@ -21,7 +21,7 @@ class Snapshots:
         return self._export(self._core.state.container(reference))
 
     async def _export(self, container: Container) -> AsyncIterator[bytes]:
-        async with self._lifecycle.mounted(container) as root:
+        async with self._lifecycle.looking.mounted(container) as root:
             async for chunk in self._core.images.export(root):
                 yield chunk
 

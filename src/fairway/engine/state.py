@@ -32,10 +32,12 @@ _KINDS: dict[type, Kind] = {
 
 
 class Intent(msgspec.Struct, frozen=True):
-    """A mark that an object is being created; ``kind`` and ``id`` name it."""
+    """A mark that an object is being created, or changed; ``kind`` and ``id`` name it."""
 
     kind: Kind
     id: str
+    before: Container | None = None
+    """What a container that is being changed was."""
 
 
 def key(thing: Stored) -> str:
@@ -97,21 +99,22 @@ class State:
         *put: Stored,
         delete: Iterable[Stored] = (),
         begin: Stored | None = None,
+        before: Container | None = None,
         end: Stored | None = None,
     ) -> None:
         """Insert or replace objects and delete others, in one transaction; all or nothing.
 
-        ``begin`` marks an object as being created, ``end`` takes the mark away. A caller that is cancelled
-        meanwhile leaves the change made.
+        ``begin`` marks an object as being created or, with what it was ``before``, changed; ``end`` takes the
+        mark away. A caller that is cancelled meanwhile leaves the change made.
         """
         gone = tuple(delete)
-        changes = self._changes(put, gone, begin, end)
-        before = [self._tables[_KINDS[type(o)]].get(key(o)) for o in put]
+        changes = self._changes(put, gone, begin, end, before)
+        replaced = [self._tables[_KINDS[type(o)]].get(key(o)) for o in put]
         self._apply(put, gone)
         try:
             await self._write(changes)
         except Exception:
-            for thing, old in zip(put, before, strict=True):
+            for thing, old in zip(put, replaced, strict=True):
                 self._drop(thing) if old is None else self._put(old)
             for thing in gone:
                 self._put(thing)
@@ -130,12 +133,17 @@ class State:
             self._drop(thing)
 
     def _changes(
-        self, put: Sequence[Stored], gone: Sequence[Stored], begin: Stored | None, end: Stored | None
+        self,
+        put: Sequence[Stored],
+        gone: Sequence[Stored],
+        begin: Stored | None,
+        end: Stored | None,
+        before: Container | None = None,
     ) -> list[Change]:
         changes: list[Change] = [Put(_KINDS[type(o)], key(o), self._encoder.encode(o)) for o in put]
         changes += [Delete(_KINDS[type(o)], key(o)) for o in gone]
         if begin is not None:
-            intent = Intent(_KINDS[type(begin)], key(begin))
+            intent = Intent(_KINDS[type(begin)], key(begin), before)
             changes.append(Put("meta", f"intent/{intent.kind}/{intent.id}", self._encoder.encode(intent)))
         if end is not None:
             changes.append(Delete("meta", f"intent/{_KINDS[type(end)]}/{key(end)}"))

@@ -1,11 +1,30 @@
 """Work in the background that belongs to containers: its failures are reported, it ends with the daemon."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
 
 import structlog
 
 from fairway.model.errors import Fault
+
+T = TypeVar("T")
+
+
+async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
+    """Its result; who is cancelled meanwhile still waits until the work is done."""
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        if not task.cancelled():
+            task.exception()  # seen, and outweighed by the cancellation
+        raise cancelled
+    return task.result()
 
 
 class Tasks:

@@ -10,7 +10,8 @@ A packet's way through ``inet fairway``, however many networks, endpoints and po
     output      likewise for the host's own connections, 127.0.0.0/8 included. [::1] and link-local addresses
                 cannot be forwarded and are left to the port holder; not so from internal networks, to which
                 the port holder would be a way out
-    input       from an internal network to a port that the port holder proxies → drop: it leads outside
+    input       from an internal network to a port that the port holder proxies → drop: it leads outside. So
+                does UDP to all hosts (broadcast, multicast): the port holder hears that on every port
     forward     ``user_forward`` (the administrator's), then
                 a reply to something already allowed → accept
                 within one bridge → chain ``within``
@@ -153,6 +154,7 @@ table {FAMILY} {TABLE} {{
     chain input {{
         type filter hook input priority filter; policy accept;
         {skip}meta l4proto . th dport @{PROXIED} iifname @{INTERNAL} drop
+        meta l4proto udp fib daddr type {{ broadcast, multicast }} iifname @{INTERNAL} drop
     }}
 
     chain forward {{

@@ -20,16 +20,23 @@ class Ipam:
         self._allocators: dict[str, list[tuple[Pool, PoolAllocator]]] = {}
 
     def plan_pools(
-        self, requests: Sequence[PoolRequest], families: Sequence[Family], occupied: Iterable[Cidr]
+        self,
+        requests: Sequence[PoolRequest],
+        families: Sequence[Family],
+        occupied: Iterable[Cidr],
+        *,
+        instead_of: str = "",
     ) -> tuple[Pool, ...]:
         """Complete pools for a new network: subnets chosen where none is named, gateways filled in.
 
         A subnet of a family that the network does not use is kept, as in Docker; nothing comes from it.
-        ``occupied`` are subnets that the host uses, avoided only when choosing. Raises InvalidParameter for
-        contradictory requests, Forbidden for an overlap with another network.
+        ``occupied`` are subnets that the host uses, avoided only when choosing; those of the network
+        ``instead_of`` are free. Raises InvalidParameter for contradictory requests, Forbidden for an overlap
+        with another network.
         """
         result: list[Pool] = []
-        avoid = [*occupied, *self._subnets()]
+        others = self._subnets(instead_of)
+        avoid = [*occupied, *others]
         for request in requests:
             subnet = request.subnet
             if subnet is None:
@@ -37,7 +44,7 @@ class Ipam:
                 if any(family(p.subnet) == kind for p in result):
                     continue
                 subnet = choose(self.pools, kind, avoid)
-            for other in (*self._subnets(), *(p.subnet for p in result)):
+            for other in (*others, *(p.subnet for p in result)):
                 if overlaps(subnet, other):
                     raise Forbidden(
                         "invalid pool request: Pool overlaps with other one on this address space"
@@ -49,6 +56,19 @@ class Ipam:
                 subnet = choose(self.pools, kind, avoid)
                 result.append(_complete(PoolRequest(), subnet))
         return tuple(result)
+
+    def choose(self, kind: Family, occupied: Iterable[Cidr], *, instead_of: str = "") -> Cidr:
+        """A free subnet of the pools. Raises InvalidParameter when there is none."""
+        return choose(self.pools, kind, [*occupied, *self._subnets(instead_of)])
+
+    def offers(self, subnet: Cidr) -> bool:
+        """Whether ``choose`` could give this subnet."""
+        net = ipaddress.ip_network(subnet)
+        return any(
+            net.prefixlen == pool.size and overlaps(subnet, Cidr(pool.base))
+            for pool in self.pools
+            if family(Cidr(pool.base)) == net.version
+        )
 
     def add(self, network: Network) -> None:
         """Take a network's pools into the book."""
@@ -100,8 +120,10 @@ class Ipam:
             f"invalid endpoint settings: no configured subnet contains IP address {address}"
         )
 
-    def _subnets(self) -> list[Cidr]:
-        return [pool.subnet for pairs in self._allocators.values() for pool, _ in pairs]
+    def _subnets(self, but: str = "") -> list[Cidr]:
+        """Of all networks except one."""
+        networks = self._allocators.items()
+        return [pool.subnet for network, pairs in networks if network != but for pool, _ in pairs]
 
 
 def _check_usable(net: ipaddress.IPv4Network | ipaddress.IPv6Network) -> None:

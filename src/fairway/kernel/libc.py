@@ -33,7 +33,7 @@ _libc.syscall.restype = ctypes.c_long
 
 
 def trim_memory() -> None:
-    """Give memory that was freed back to the system (malloc_trim(3)); where the C library cannot, it stays."""
+    """Give memory that was freed back to the system (malloc_trim(3)); where libc cannot, it stays."""
     if trim := getattr(_libc, "malloc_trim", None):
         trim(0)
 

@@ -8,11 +8,13 @@ from typing import Literal
 
 import msgspec
 
-from fairway.model.address import Address, Cidr, Mac
+from fairway.model.address import Address, Cidr, Mac, family
 
 ANY_ADDRESS = Address("0.0.0.0")
 ANY_IPV6_ADDRESS = Address("::")
 ANY_ADDRESSES = frozenset((ANY_ADDRESS, ANY_IPV6_ADDRESS))
+DEFAULT_GATEWAY = {4: "DefaultGatewayIPv4", 6: "DefaultGatewayIPv6"}
+"""Names of auxiliary addresses with a meaning of their own (moby, bridge driver): see ``Pool.next_hop``."""
 
 
 class Pool(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,6 +24,11 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True):
     gateway: Address | None = None
     ip_range: Cidr | None = None
     auxiliary: dict[str, Address] = {}
+
+    @property
+    def next_hop(self) -> Address | None:
+        """Where containers send what leaves: the auxiliary address that Docker names so, else the gateway."""
+        return self.auxiliary.get(DEFAULT_GATEWAY[family(self.subnet)]) or self.gateway
 
 
 class BridgeOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +41,8 @@ class BridgeOptions(msgspec.Struct, frozen=True, kw_only=True):
     host_binding_ipv4: Address | None = None
     interface_prefix: str = "eth"
     default_bridge: bool = False
+    foreign: bool = False
+    """The bridge is the administrator's: never made, addressed, changed or removed by us."""
 
 
 class Network(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
 
 from fairway.api.backend import Backend
-from fairway.model.address import Address, Cidr, Mac
+from fairway.model.address import Address, Cidr, Family, Mac
 from fairway.model.container import Config, Container, ContainerPaths, Exit, Health, HostConfig, State, Volume
 from fairway.model.errors import Conflict, Fault, NotFound, NotModified
 from fairway.model.event import Event
@@ -21,7 +22,10 @@ from fairway.model.request import (
     VolumeRequest,
     WaitCondition,
 )
+from fairway.model.rule import Form, Rule
 from fairway.model.system import SystemFacts
+from fairway.model.tree import PathStat
+from fairway.model.usage import CpuUsage, Usage
 
 SECOND = 1_000_000_000
 IMAGE_ID = "sha256:" + "ab" * 32
@@ -153,6 +157,9 @@ class FakeNetworks:
     def attached(self, network_id: str) -> Sequence[tuple[Container, Endpoint]]:
         return [(each, endpoint(each)) for each in self._engine.containers.items if network_id == BRIDGE.id]
 
+    async def warnings(self, network: Network) -> list[str]:
+        return []
+
     def in_use(self, network_id: str) -> bool:
         return network_id == BRIDGE.id
 
@@ -181,6 +188,12 @@ class FakeContainers:
 
     def sandbox(self, container_id: str) -> Sandbox | None:
         return Sandbox(id="5" * 64, key="/run/fairway/netns/555555555555")
+
+    def names(self, container_id: str) -> Sequence[str]:
+        return [f"/{self.find(container_id).name}"]
+
+    def links(self, container_id: str) -> Sequence[str]:
+        return []
 
     def paths(self, container_id: str) -> ContainerPaths:
         return ContainerPaths(resolv_conf="/r", hostname="/n", hosts="/h", log="/l")
@@ -215,6 +228,10 @@ class FakeContainers:
 
     async def rename(self, reference: str, name: str) -> None:
         self.calls.append(("rename", reference, name))
+
+    async def update(self, reference: str, changes: HostConfig) -> Sequence[str]:
+        self.calls.append(("update", reference, changes))
+        return ["careful"]
 
     async def remove(self, reference: str, *, volumes: bool, force: bool, link: bool) -> None:
         self.calls.append(("remove", reference, volumes, force, link))
@@ -413,6 +430,9 @@ class FakeEvents:
 
 
 class FakeSystem:
+    async def warnings(self) -> list[str]:
+        return ["web: something stops what leaves"]
+
     def reload(self, labels: tuple[str, ...], debug: bool) -> None:
         raise AssertionError("no request reloads the daemon")
 
@@ -438,6 +458,70 @@ class FakeSystem:
         )
 
 
+class FakeCopying:
+    """One file, ``/etc/motd``, and what was uploaded."""
+
+    def __init__(self) -> None:
+        self.uploads: list[tuple[str, bytes, bool, bool]] = []
+        self.endless = False
+        self.ended = asyncio.Event()
+        """When an archive has been left."""
+
+    async def describe(self, reference: str, path: str) -> PathStat:
+        if path != "/etc/motd":
+            raise NotFound(f"Could not find the file {path} in container {reference}")
+        return PathStat(name="motd", size=5, mode=0o100644, modified=1_700_000_000 * SECOND)
+
+    @asynccontextmanager
+    async def archive(
+        self, reference: str, path: str
+    ) -> AsyncIterator[tuple[PathStat, AsyncIterator[bytes]]]:
+        try:
+            yield await self.describe(reference, path), self._chunks()
+        finally:
+            self.ended.set()
+
+    async def _chunks(self) -> AsyncIterator[bytes]:
+        yield b"tar"
+        while self.endless:
+            yield bytes(1 << 20)
+
+    async def extract(
+        self, reference: str, path: str, content: AsyncIterator[bytes], *, keep_kinds: bool, own: bool
+    ) -> None:
+        self.uploads.append((path, b"".join([c async for c in content]), keep_kinds, own))
+
+
+class FakeStats:
+    """Each sample has used one more nanosecond."""
+
+    async def once(self, reference: str) -> tuple[Container, Usage]:
+        if reference == "nosuch":
+            raise NotFound(f"No such container: {reference}")
+        time = 0 if reference == "stopped" else SECOND
+        return container(), Usage(time=time, cpu=CpuUsage(total=1, online=2))
+
+    async def stream(self, reference: str) -> AsyncIterator[tuple[Container, Usage]]:
+        for n in range(1, 4):
+            yield container(), Usage(time=n * SECOND, cpu=CpuUsage(total=n, online=2))
+
+
+class FakeRules:
+    async def report(self, reference: str = "") -> Sequence[Rule]:
+        if reference == "nosuch":
+            raise NotFound("No such container or network: nosuch")
+        rule = Rule(
+            kind="container", id=CONTAINER_ID, name="web", rule="held", origin="a", to="b", verdict="c"
+        )
+        return [rule, msgspec.structs.replace(rule, rule="published", packets=2, bytes=120)]
+
+    async def nft(self) -> str:
+        return "table inet fairway {\n}\n"
+
+    async def iptables(self, kind: Family, *, form: Form, table: str, chain: str, verbose: bool) -> str:
+        return f"{kind} {form} {table} {chain} {verbose}\n"
+
+
 class FakeEngine:
     def __init__(self) -> None:
         self.containers = FakeContainers()
@@ -448,6 +532,9 @@ class FakeEngine:
         self.images = FakeImages()
         self.events = FakeEvents()
         self.system = FakeSystem()
+        self.rules = FakeRules()
+        self.copying = FakeCopying()
+        self.stats = FakeStats()
 
 
 def check_protocol(engine: FakeEngine) -> Backend:

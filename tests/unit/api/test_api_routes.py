@@ -13,7 +13,7 @@ from aiohttp import web
 from fairway.api.app import ROUTES
 from fairway.api.routing import Router, expect_lost_client
 from fairway.api.system import layer_usage
-from fairway.model.container import Config, Exit, State
+from fairway.model.container import Config, Exit, HostConfig, PortBinding, RestartPolicy, State
 from fairway.model.errors import InvalidParameter, NotFound, System
 from fairway.model.event import Event
 from fairway.model.image import Image
@@ -121,10 +121,10 @@ DOCUMENTED = """
 """
 """Methods and paths that Docker's API v1.51 documents."""
 
-NOT_OFFERED = (
-    "/containers/{id}/stats /containers/{id}/update /containers/{id}/archive /build /session "
-    "/images/search /images/{name}/push /distribution/{name}/json /auth"
-).split()
+NOT_OFFERED = "/build /session /images/search /images/{name}/push /distribution/{name}/json /auth".split()
+
+
+CLUSTER_VOLUMES = ("PUT", "/volumes/{name}")
 
 
 def documented() -> list[tuple[str, str]]:
@@ -138,7 +138,7 @@ def test_every_documented_endpoint_has_a_route(method: str, path: str) -> None:
     assert found is not None
     refuses = found[0].handler.__name__ == "refuse"
     swarm = path.split("/")[1] in "plugins swarm nodes services tasks secrets configs".split()
-    expected = path in NOT_OFFERED or (swarm and path != "/swarm/leave") or method == "PUT"
+    expected = path in NOT_OFFERED or (swarm and path != "/swarm/leave") or (method, path) == CLUSTER_VOLUMES
     assert refuses is expected
 
 
@@ -236,6 +236,25 @@ async def test_container_create_and_verbs(http: aiohttp.ClientSession, engine: F
         ("resize", "web", 24, 80),
         ("remove", "web", False, True, False),
     ]
+
+
+async def test_update(http: aiohttp.ClientSession, engine: FakeEngine) -> None:
+    body = {
+        "memory": 7,
+        "CpuShares": None,
+        "RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": 3},
+        "PidsLimit": 0,
+        "PortBindings": {"80/tcp": [{"HostPort": "8080"}], "81/tcp": None, "82/tcp": []},
+        "Unknown": 1,
+    }
+    answer = await post(http, "/containers/web/update", body)
+    assert answer == {"Warnings": ["careful"]}
+    policy = RestartPolicy(name="on-failure", maximum_retry_count=3)
+    bindings = {"80/tcp": (PortBinding(host_port="8080"),), "81/tcp": (), "82/tcp": ()}
+    changes = HostConfig(memory=7, restart_policy=policy, pids_limit=0, port_bindings=bindings)
+    assert engine.containers.calls == [("update", "web", changes)]
+    bad = await post(http, "/containers/web/update", {"Memory": "much"}, status=400)
+    assert "cannot unmarshal string into Go struct field UpdateConfig.Memory" in bad["message"]
 
 
 async def test_container_list(http: aiohttp.ClientSession, engine: FakeEngine) -> None:
@@ -355,6 +374,20 @@ async def test_attach_over_a_websocket(http: aiohttp.ClientSession, engine: Fake
         assert await socket.receive_bytes(timeout=5) == b"typed"
         await socket.close()
     await asyncio.wait_for(streams.closed.wait(), 5)
+
+
+async def test_a_websocket_carries_what_was_asked_for(
+    http: aiohttp.ClientSession, engine: FakeEngine
+) -> None:
+    engine.containers.lines = [LogLine(1, "stdout", b"before\n"), LogLine(2, "stderr", b"oops\n")]
+    engine.containers.streams = FakeStreams([("stderr", b"no"), ("stdout", b"now")])
+    async with http.ws_connect("/containers/web/attach/ws?logs=1&stdout=1&stream=1") as socket:
+        assert await socket.receive_bytes(timeout=5) == b"before\n"
+        assert await socket.receive_bytes(timeout=5) == b"now"
+        assert (await socket.receive(timeout=5)).type is aiohttp.WSMsgType.CLOSE
+    async with http.ws_connect("/containers/web/attach/ws?logs=1&stderr=1") as socket:
+        assert await socket.receive_bytes(timeout=5) == b"oops\n"
+        assert (await socket.receive(timeout=5)).type is aiohttp.WSMsgType.CLOSE
 
 
 async def test_changes_export_top(http: aiohttp.ClientSession) -> None:

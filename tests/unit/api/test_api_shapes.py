@@ -168,7 +168,9 @@ def test_container_summary() -> None:
         config=Config(cmd=("sh", "-c", "echo hi"), exposed_ports={"80/tcp": {}}),
         mounts=(MountPoint(type="volume", name="v", source="/s", destination="/d", driver="local"),),
     )
-    shape = shapes.container_summary(made, [], None, NEWEST, image="busybox", now=made.state.started)
+    shape = shapes.container_summary(
+        made, [], None, NEWEST, image="busybox", names=["/web"], now=made.state.started
+    )
     assert set(shape) == published("summary")
     assert (shape["Command"], shape["Names"], shape["Created"]) == (
         "sh -c 'echo hi'",

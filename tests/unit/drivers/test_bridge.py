@@ -1,15 +1,18 @@
 """The bridge driver's facts, options and routes."""
 
+import re
+
 import pytest
 
 from fairway.drivers import find
 from fairway.drivers.bridge import bridge_mac, endpoint_mac, host_mac
 from fairway.drivers.routes import default_routes
+from fairway.drivers.sysctls import interface_sysctls
 from fairway.model.address import Address, Cidr, Mac
 from fairway.model.errors import InvalidParameter, NotFound
 from fairway.model.network import BridgeOptions, Endpoint, EndpointRequest, Network, Pool
 from fairway.model.request import NetworkRequest
-from fairway.plan import HOST, Bridge, Element, Sysctl, Veth
+from fairway.plan import HOST, Bridge, Element, Flows, Sysctl, Veth
 from fairway.plan import Address as AddressFact
 
 ID = "0123456789abcdef" * 4
@@ -62,13 +65,27 @@ def test_options_are_set_elements(changes: dict[str, object], sets: set[str]) ->
     assert {e.table_object for e in facts if isinstance(e, Element)} == sets
 
 
-def test_closed_networks_need_bridged_frames_to_be_filtered() -> None:
-    facts = find("bridge").network(network(bridge=BridgeOptions(bridge="b", icc=False)))
-    assert Sysctl(HOST, "net/bridge/bridge-nf-call-iptables", "1") in facts
+@pytest.mark.parametrize("icc", [True, False])
+def test_closed_networks_need_bridged_frames_to_be_filtered(icc: bool) -> None:
+    facts = find("bridge").network(network(bridge=BridgeOptions(bridge="b", icc=icc)))
+    assert [f.filtered for f in facts if isinstance(f, Bridge)] == [not icc]
+
+
+def test_the_administrators_bridge_is_left_alone() -> None:
+    facts = find("bridge").network(network(bridge=BridgeOptions(bridge="b", foreign=True)))
+    assert not [f for f in facts if isinstance(f, Bridge | AddressFact)]
+    assert Sysctl(HOST, "net/ipv4/ip_forward", "1") in facts
+    assert {e.table_object for e in facts if isinstance(e, Element)} == {"bridges", "same", "masqueraded"}
+    closed = find("bridge").network(network(bridge=BridgeOptions(bridge="b", foreign=True, icc=False)))
+    assert set(closed) - set(facts) == {
+        Sysctl(HOST, "net/bridge/bridge-nf-call-iptables", "1"),
+        Element("closed", ("b",)),
+    }
 
 
 def test_an_endpoint_is_a_veth_pair() -> None:
-    veth, *rest = find("bridge").endpoint(network(), endpoint(), "/run/x/netns/1")
+    flows, veth, *rest = find("bridge").endpoint(network(), endpoint(), "/run/x/netns/1")
+    assert flows == Flows(Address("172.18.0.2"))
     assert veth == Veth(
         "vethfffffff",
         host_mac("f" * 64),
@@ -111,7 +128,7 @@ def test_known_options_are_parsed() -> None:
         "com.docker.network.bridge.host_binding_ipv4": "127.0.0.1",
         "com.docker.network.container_iface_prefix": "lan",
     }
-    parsed = find("bridge").options(NetworkRequest(name="n", options=options), ID, 1500)
+    parsed = find("bridge").options(NetworkRequest(name="n", options=options), ID)
     assert parsed == BridgeOptions(
         bridge="s12br",
         mtu=1400,
@@ -136,7 +153,7 @@ def test_known_options_are_parsed() -> None:
 )
 def test_bad_options_are_named(key: str, value: str, text: str) -> None:
     with pytest.raises(InvalidParameter, match=text):
-        find("bridge").options(NetworkRequest(name="n", options={key: value}), ID, 1500)
+        find("bridge").options(NetworkRequest(name="n", options={key: value}), ID)
 
 
 def test_unknown_driver() -> None:
@@ -153,3 +170,31 @@ def test_default_route_goes_by_priority_then_name() -> None:
     internal = network("app", internal=True), app[1]
     assert [r.link for r in default_routes([web, internal], "/n")] == ["eth0"]
     assert default_routes([(network(internal=True), endpoint(gateways=()))], "/n") == ()
+
+
+def test_sysctls_of_one_interface() -> None:
+    option = "com.docker.network.endpoint.sysctls"
+    asked = {option: "net.ipv4.conf.IFNAME.log_martians=1,net.ipv6.neigh.ifname.app_solicit=2"}
+    made = endpoint(interface="web0", request=EndpointRequest(driver_options=asked))
+    facts = find("bridge").endpoint(network(), made, "/netns/a")
+    own = [f for f in facts if isinstance(f, Sysctl) and "disable_ipv6" not in f.key]
+    assert own == [
+        Sysctl("/netns/a", "net/ipv4/conf/web0/log_martians", "1"),
+        Sysctl("/netns/a", "net/ipv6/neigh/web0/app_solicit", "2"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "net.ipv4.conf.eth0.log_martians=1",
+        "net.core.conf.IFNAME.x=1",
+        "net.ipv4.conf.IFNAME.x",
+        "net.ipv4.conf.IFNAME./../all/x=1",
+        "kernel.ipv4.conf.IFNAME.x=1",
+    ],
+)
+def test_sysctls_that_are_no_interfaces(text: str) -> None:
+    with pytest.raises(InvalidParameter, match=f"unrecognised network interface sysctl '{re.escape(text)}'"):
+        tuple(interface_sysctls({"com.docker.network.endpoint.sysctls": text}, "eth0"))

@@ -17,11 +17,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from fairway.engine import names
 from fairway.engine.engine import Engine
+from fairway.engine.settings import DefaultBridge, Settings
 from fairway.engine.state import State
 from fairway.firewall import ruleset
+from fairway.ipam.subnets import DEFAULT_POOLS
 from fairway.kernel.fake import FakeKernel
-from fairway.model.address import Cidr
-from fairway.model.container import Config, Container, HostConfig, RestartPolicy
+from fairway.model.address import Cidr, host
+from fairway.model.container import Config, Container, HostConfig, PortBinding, RestartPolicy
 from fairway.model.errors import Fault, System
 from fairway.model.network import EndpointRequest
 from fairway.model.request import ContainerRequest, NetworkRequest, PoolRequest
@@ -29,8 +31,19 @@ from fairway.plan import Plan, Resolver, Step, Sysctl
 from fairway.store.memory import MemoryStore
 from unit.engine.world import Inline, World
 
+HOST_PORTS = ("", "8080", "8081", "8081-8082", "8083")
+"""On 8083 a process of the host listens."""
 NETWORKS = ("n1", "n2", "n3")
 CONTAINERS = ("c1", "c2", "c3", "c4")
+LINKS = {"c4": ("c3:a",), "c2": ("c3:a", "c4:b")}
+"""Of containers of these names on the default bridge, whose containers reach each other by links only."""
+CLOSED = Settings(
+    id="0123456789",
+    exec_root="/run/x",
+    data_root="/data",
+    address_pools=DEFAULT_POOLS,
+    default_bridge=DefaultBridge(icc=False),
+)
 Policy = Literal["no", "always", "on-failure", "unless-stopped"]
 POLICIES: tuple[Policy, ...] = get_args(Policy)
 networks = st.sampled_from(NETWORKS)
@@ -40,9 +53,16 @@ modes = st.sampled_from([*NETWORKS, "bridge", "none", "host", *(f"container:{c}"
 
 
 class Kernel(FakeKernel):
-    """Remembers whether something was left undone: ``withdraw`` goes on after a failure."""
+    """Remembers whether something was left: ``withdraw`` goes on after a failure, and undoing does, too."""
 
     remainder = False
+
+    async def apply(self, plan: Plan) -> None:
+        try:
+            await super().apply(plan)
+        except Fault as fault:
+            self.remainder = self.remainder or "undoing failed" in fault.message
+            raise
 
     async def withdraw(self, plan: Plan) -> Sequence[Fault]:
         faults = await super().withdraw(plan)
@@ -63,7 +83,10 @@ class Machine(RuleBasedStateMachine):
         self.loop.set_default_executor(Inline())
         self.store = MemoryStore()
         self.kernel = Kernel(objects=ruleset.OBJECTS)
-        self.world = World(self.store, self.kernel, mortal=True)
+        self.kernel._sysctls["", "net/ipv4/ip_local_port_range"] = "32768\t32771"
+        self.kernel._sysctls["", "net/ipv6/conf/all/disable_ipv6"] = "0"
+        self.kernel.foreign_ports.add(("tcp", 8083))
+        self.world = World(self.store, self.kernel, mortal=True, settings=CLOSED)
 
     def teardown(self) -> None:
         self.loop.run_until_complete(self.world.engine.close())
@@ -93,6 +116,8 @@ class Machine(RuleBasedStateMachine):
         self.do(self.engine.start())
         self.do(self._create_network("n1", True, False), self._create_network("n2", False, False))
         self.do(self._run("c1", "n1", "no", False), self._run("c2", "n2", "always", False))
+        self.do(self._run("c3", "bridge", "no", False))
+        self.do(self._run("c4", "bridge", "always", False))
 
     # What users do.
 
@@ -103,15 +128,30 @@ class Machine(RuleBasedStateMachine):
     async def _create(self, name: str, mode: str, policy: Policy, auto_remove: bool) -> str:
         host = HostConfig(
             network_mode=mode,
+            links=LINKS.get(name, ()) if mode == "bridge" else (),
             restart_policy=RestartPolicy(name=policy, maximum_retry_count=2 if policy == "on-failure" else 0),
             auto_remove=auto_remove and policy == "no",
         )
-        request = ContainerRequest(name=name, config=Config(image="busybox"), host=host)
+        exposed: dict[str, dict[str, Any]] = {} if mode.startswith("container:") else {"80/tcp": {}}
+        config = Config(image="busybox", exposed_ports=exposed)
+        request = ContainerRequest(name=name, config=config, host=host)
         container, _ = await self.engine.containers.create(request)
         return container.id
 
     async def _run(self, name: str, mode: str, policy: Policy, auto_remove: bool) -> None:
         await self.engine.containers.start(await self._create(name, mode, policy, auto_remove))
+
+    def _update(self, name: str, random: Random) -> Awaitable[Any]:
+        """Ports, so few that they clash, and now and then limits."""
+        bindings = {
+            f"{inside}/tcp": tuple(
+                PortBinding(host_ip=random.choice(["", "127.0.0.1"]), host_port=random.choice(HOST_PORTS))
+                for _ in range(random.randrange(3))
+            )
+            for inside in random.sample([80, 81], random.randint(1, 2))
+        }
+        changes = HostConfig(port_bindings=bindings, cpu_shares=random.choice([0, random.randrange(2, 9)]))
+        return self.engine.containers.update(name, changes)
 
     def _verb(self, random: Random) -> Awaitable[Any]:
         container, network, policy = (
@@ -128,6 +168,7 @@ class Machine(RuleBasedStateMachine):
             lambda: self.engine.containers.pause(container),
             lambda: self.engine.containers.unpause(container),
             lambda: self.engine.containers.rename(container, random.choice(CONTAINERS)),
+            *[lambda: self._update(container, random)] * 3,
             lambda: self.engine.containers.remove(
                 container, volumes=True, force=random.random() < 0.5, link=False
             ),
@@ -135,6 +176,9 @@ class Machine(RuleBasedStateMachine):
                 network, container, EndpointRequest(gw_priority=random.randrange(3))
             ),
             lambda: self.engine.networks.disconnect(network, container, False),
+            lambda: self.engine.networks.connect("bridge", container, EndpointRequest()),
+            lambda: self.engine.networks.disconnect("bridge", container, False),
+            lambda: self.engine.containers.remove(f"{container}/a", volumes=False, force=False, link=True),
             lambda: self.engine.networks.remove(network),
             lambda: self._create_network(network, random.random() < 0.5, random.random() < 0.3),
             lambda: self._create(container, mode, policy, random.random() < 0.3),
@@ -188,11 +232,11 @@ class Machine(RuleBasedStateMachine):
         self.do(*(self._verb(random) for _ in range(count)))
         self.kernel.fail = None
 
-    @rule(random=randoms, where=st.sampled_from(["create", "start"]))
+    @rule(random=randoms, where=st.sampled_from(["create", "start", "update"]))
     def runtime_refuses(self, random: Random, where: str) -> None:
         setattr(self.world.runtime, f"fail_{where}", System("the runtime refuses"))
         self.do(*(self._verb(random) for _ in range(2)))
-        self.world.runtime.fail_create = self.world.runtime.fail_start = None
+        setattr(self.world.runtime, f"fail_{where}", None)
         self.do()
 
     @rule(random=randoms)
@@ -271,6 +315,8 @@ class Machine(RuleBasedStateMachine):
         assert set(state.host_interfaces) == {e.host_interface for e in state.endpoints.values()} - {""}
         self._check_addresses()
         self._check_names(owners)
+        self._check_ports()
+        self._check_links(active)
         if not self.kernel.remainder:
             desired = {f for f in await self.engine._restore.desired() if not isinstance(f, Sysctl)}
             assert {f for f in await self.kernel.facts() if not isinstance(f, Sysctl)} == desired
@@ -287,6 +333,33 @@ class Machine(RuleBasedStateMachine):
             pairs = ipam._allocators.get(network.id, ())
             taken = sum(w.bit_count() for _, allocator in pairs for w in allocator._used._levels[0].values())
             assert taken == len(held) + 3 * len(pairs), "network, broadcast and gateway are always taken"
+
+    def _check_links(self, active: dict[str, Container]) -> None:
+        """Whoever runs with a link finds its target in hosts, as long as that runs and both are attached."""
+        bridge = self.state.network_named("bridge")
+        assert bridge
+        for linker in active.values():
+            for link in linker.links:
+                here = self.state.endpoint(linker.id, bridge.id)
+                there = self.state.endpoint(link.target, bridge.id)
+                if here and there and link.target in active:
+                    line = f"{host(there.addresses[0])}\t{link.alias} "
+                    assert line in self.world.files.texts[linker.id, "hosts"]
+
+    def _check_ports(self) -> None:
+        """The book of host ports has what the containers publish, and nothing else."""
+        published = {
+            (p.protocol, p.host_port, p.host_address): c.id
+            for c in self.state.containers.values()
+            for p in c.ports
+        }
+        book = {
+            (*place, address): owner
+            for place, holders in self.world.core_ports._held.items()
+            for address, owner in holders.items()
+        }
+        assert book == published
+        assert sum(len(c.ports) for c in self.state.containers.values()) == len(published)
 
     def _check_names(self, owners: dict[str, Container]) -> None:
         resolver = self.world.resolver

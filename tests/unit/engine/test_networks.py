@@ -41,6 +41,9 @@ async def test_docker0_of_another_program_is_left_alone() -> None:
     await world.engine.start()
     assert await bridges(world) == {"fairway0"}
     assert world.engine.networks.find("bridge").pools[0].subnet == "172.18.0.0/16"
+    assert await world.engine.system.warnings() == [
+        "docker0 belongs to another program; the default bridge is fairway0"
+    ]
     await world.engine.close()
 
 

@@ -11,7 +11,7 @@ from fairway.model.container import Config, HostConfig, PortBinding, RestartPoli
 from fairway.model.errors import Conflict, InvalidParameter, NotFound, System
 from fairway.model.network import EndpointRequest
 from fairway.model.request import ContainerRequest, NetworkRequest
-from fairway.plan import Address, Fact, Namespace, Resolver, Route, Step, Veth, establish
+from fairway.plan import Address, Fact, HeldPort, Namespace, Resolver, Route, Step, Veth, establish
 from unit.engine.world import World
 
 
@@ -81,16 +81,17 @@ async def test_a_name_that_is_taken_inside_costs_no_address(world: World) -> Non
 
 
 async def test_a_port_that_cannot_be_tried_is_not_kept(world: World) -> None:
-    await create(world, "cc", port_bindings={"80/tcp": (PortBinding(host_port="8080"),)})
-    port_free = world.kernel.port_free
+    world.kernel._sysctls["", "net/ipv4/ip_local_port_range"] = "32768\t32768"
+    await create(world, "cc", port_bindings={"80/tcp": (PortBinding(),)})
+    ports_free = world.kernel.ports_free
 
-    async def fails(protocol: str, address: str, port: int) -> bool:
+    async def fails(ports: object) -> list[bool]:
         raise System("the kernel refuses")
 
-    world.kernel.port_free = fails  # type: ignore[method-assign]
+    world.kernel.ports_free = fails  # type: ignore[method-assign]
     with pytest.raises(System, match="refuses"):
         await world.engine.containers.start("cc")
-    world.kernel.port_free = port_free  # type: ignore[method-assign]
+    world.kernel.ports_free = ports_free  # type: ignore[method-assign]
     await world.engine.containers.start("cc")
 
 
@@ -215,6 +216,23 @@ async def test_a_lost_resolver_disturbs_nothing_that_is_under_way(world: World) 
     assert len([f for f in facts if isinstance(f, Resolver)]) == 2
     assert len([f for f in facts if isinstance(f, Veth)]) == 2
     assert len(world.resolver.zones) == 2
+
+
+async def test_a_new_port_holder_gets_all_ports_but_those_that_others_took(world: World) -> None:
+    ports = {f"{n}/tcp": (PortBinding(host_port=str(8000 + n)),) for n in range(1, 4)}
+    await world.run("web", port_bindings=ports)
+    await world.run("db", port_bindings={"5/udp": (PortBinding(host_port="8005"),)})
+    held = {f for f in await world.kernel.facts() if isinstance(f, HeldPort)}
+    for fact in held:
+        world.kernel.lose(fact)
+    world.kernel.foreign_ports.add(("tcp", 8002))
+    with pytest.raises(System, match="8002: bind: address already in use"):
+        await world.engine.ports_lost()
+    left = {f.port for f in await world.kernel.facts() if isinstance(f, HeldPort)}
+    assert left == {8001, 8003, 8005}
+    world.kernel.foreign_ports.clear()
+    await world.engine.ports_lost()
+    assert {f for f in await world.kernel.facts() if isinstance(f, HeldPort)} == held
 
 
 async def test_leaving_the_last_network_with_names_ends_the_resolver(world: World) -> None:

@@ -90,7 +90,7 @@ async def test_a_new_owner_gets_the_networks_that_it_asks_for(world: World) -> N
 
 
 async def test_it_survives_the_daemon(world: World) -> None:
-    owner, _ = await owner_and_peer(world)
+    await owner_and_peer(world)
     await world.engine.containers.stop("owner", 0, "")
     before = await network_of(world)
     await world.restart()

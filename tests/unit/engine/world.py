@@ -2,8 +2,9 @@
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from random import Random
 from typing import Any
 
@@ -13,6 +14,7 @@ from fairway.engine.core import Core
 from fairway.engine.engine import Engine
 from fairway.engine.events import Events
 from fairway.engine.identity import Identity
+from fairway.engine.ports import Ports
 from fairway.engine.protocols import Store
 from fairway.engine.settings import Settings
 from fairway.engine.state import State
@@ -28,6 +30,8 @@ from fairway.model.network import EndpointRequest
 from fairway.model.process import Launch, StreamName
 from fairway.model.request import ContainerRequest
 from fairway.model.system import SystemFacts
+from fairway.model.tree import PathStat, Tree
+from fairway.model.usage import Usage
 from fairway.store.memory import MemoryStore
 
 IMAGE = Image(
@@ -82,10 +86,17 @@ class FakeRuntime:
         self.fail_create: Fault | None = None
         self.fail_start: Fault | None = None
         self.fail_attach: Fault | None = None
+        self.fail_update: Fault | None = None
+        self.limits: dict[str, HostConfig] = {}
+        """What was asked for while the container ran."""
         self.before_start: Callable[[], Awaitable[None]] | None = None
         self.reads: asyncio.Event | None = None
         """When processes begin to read their input; None: always."""
         self.ignore_term = False
+        self.usages: dict[str, Usage] = {}
+        self.trees: list[Tree] = []
+        """File systems that something was copied from or to."""
+        self.extracted: list[tuple[str, bytes, str]] = []
         self._clock = clock
 
     def settle(self, host: HostConfig) -> HostConfig:
@@ -119,6 +130,11 @@ class FakeRuntime:
         if end and not end.done() and not (self.ignore_term and signal == 15):
             self.end(container, 128 + signal)
 
+    async def update(self, container: str, host: HostConfig) -> None:
+        if self.fail_update:
+            raise self.fail_update
+        self.limits[container] = host
+
     async def pause(self, container: str) -> None: ...
 
     async def resume(self, container: str) -> None: ...
@@ -135,6 +151,28 @@ class FakeRuntime:
         if self.fail_attach:
             raise self.fail_attach
         return self.streams[container]
+
+    async def usage(self, container: str) -> Usage | None:
+        return self.usages.get(container)
+
+    async def describe(self, tree: Tree, path: str) -> PathStat:
+        self.trees.append(tree)
+        if path == "/nosuch":
+            raise NotFound(path)
+        return PathStat(name=path, size=1, mode=0o100644, modified=1)
+
+    @asynccontextmanager
+    async def archive(self, tree: Tree, path: str) -> AsyncIterator[tuple[PathStat, AsyncIterator[bytes]]]:
+        async def content() -> AsyncIterator[bytes]:
+            yield b"tar"
+
+        yield await self.describe(tree, path), content()
+
+    async def extract(
+        self, tree: Tree, path: str, content: AsyncIterator[bytes], *, keep_kinds: bool, user: str
+    ) -> None:
+        await self.describe(tree, path)
+        self.extracted.append((path, b"".join([c async for c in content]), user))
 
     async def running(self) -> Mapping[str, int]:
         return {c: 1 for c, end in self.ends.items() if not end.done()}
@@ -179,6 +217,9 @@ class FakeFiles:
 
     def append(self, container: str, name: str, text: str) -> None:
         self.texts[container, name] += text
+
+    def edit(self, container: str, name: str, change: Callable[[str], str]) -> None:
+        self.texts[container, name] = change(self.texts[container, name])
 
     def drop(self, container: str, name: str, words: frozenset[str]) -> None:
         lines = self.texts[container, name].splitlines(keepends=True)
@@ -318,7 +359,12 @@ class World:
     """One engine and everything around it; ``restart`` is a new daemon on the same store and kernel."""
 
     def __init__(
-        self, store: Store | None = None, kernel: FakeKernel | None = None, *, mortal: bool = False
+        self,
+        store: Store | None = None,
+        kernel: FakeKernel | None = None,
+        *,
+        mortal: bool = False,
+        settings: Settings | None = None,
     ) -> None:
         self._mortal = mortal
         self.store: Any = store or MemoryStore()
@@ -327,6 +373,9 @@ class World:
         self.runtime = FakeRuntime(self.clock)
         self.files = FakeFiles()
         self.resolver = FakeResolver()
+        self.settings = settings or Settings(
+            id="0123456789", exec_root="/run/x", data_root="/data", address_pools=DEFAULT_POOLS
+        )
         self.engine = self._engine(seed=1)
 
     def _engine(self, seed: int) -> Engine:
@@ -336,9 +385,7 @@ class World:
             return Mortal(real, life) if self._mortal else real
 
         core = self.core = Core(
-            settings=Settings(
-                id="0123456789", exec_root="/run/x", data_root="/data", address_pools=DEFAULT_POOLS
-            ),
+            settings=self.settings,
             state=State(near(self.store)),
             ipam=Ipam((*DEFAULT_POOLS, ula_pool("0123456789"))),
             kernel=near(self.kernel),
@@ -415,6 +462,11 @@ class World:
 
     def names(self, network: str) -> dict[str, tuple[str, ...]]:
         return dict(self.resolver.networks[self.engine.networks.find(network).id].names)
+
+    @property
+    def core_ports(self) -> Ports:
+        """The book of host ports."""
+        return self.engine._lifecycle.ports
 
     async def settle(self) -> None:
         """Let background tasks run until nothing moves any more."""

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairway.model.address import Address as IP
-from fairway.model.address import Cidr, Mac
+from fairway.model.address import Cidr, Mac, host
 from fairway.plan import (
     EMPTY,
     HOST,
@@ -12,6 +12,9 @@ from fairway.plan import (
     Bridge,
     Element,
     Fact,
+    Flows,
+    Hairpin,
+    HeldPort,
     Namespace,
     Overlay,
     Plan,
@@ -37,7 +40,10 @@ facts: st.SearchStrategy[Fact] = st.one_of(
     st.builds(Sysctl, boxes, names, names),
     st.builds(Bridge, names, st.just(MAC), st.sampled_from([1400, 1500])),
     st.builds(Veth, names, st.just(MAC), names, boxes, names, st.just(MAC), st.just(1500)),
-    st.builds(Address, boxes, names, numbers.map(lambda n: Cidr(f"10.0.0.{n}/8"))),
+    st.builds(Hairpin, names),
+    st.builds(HeldPort, st.just("tcp"), st.just(""), numbers, st.just(IP("10.0.0.1")), numbers),
+    st.builds(Flows, numbers.map(lambda n: IP(f"10.0.0.{n}"))),
+    st.builds(Address, boxes | st.just(HOST), names, numbers.map(lambda n: Cidr(f"10.0.0.{n}/8"))),
     st.builds(Route, boxes, st.just(Cidr("0.0.0.0/0")), numbers.map(lambda n: IP(f"10.0.0.{n}")), names),
     st.builds(Element, names, st.tuples(names)),
     st.builds(Resolver, names, boxes),
@@ -96,8 +102,11 @@ def test_difference_does_nothing_twice(desired: list[Fact], actual: set[Fact]) -
 
 @given(st.lists(facts), st.sets(facts))
 def test_difference_touches_only_what_differs(desired: list[Fact], actual: set[Fact]) -> None:
+    """And the connections of an address of a sandbox that goes."""
     touched = {step.fact for step in difference(desired, actual)}
-    assert touched == {f for f in set(desired) ^ actual if f in desired or not isinstance(f, Sysctl)}
+    differing = {f for f in set(desired) ^ actual if f in desired or not isinstance(f, Sysctl)}
+    gone = [f for f in differing - set(desired) if isinstance(f, Address) and f.namespace != HOST]
+    assert touched == differing | ({Flows(host(f.address)) for f in gone} - set(desired))
 
 
 @given(st.lists(facts), st.sets(facts))

@@ -181,7 +181,7 @@ def test_host_network() -> None:
     spec = build(namespace="")
     assert "network" not in [n["type"] for n in spec["linux"]["namespaces"]]
     assert "sysctl" not in spec["linux"]
-    with pytest.raises(InvalidParameter, match=r"net\. are not allowed"):
+    with pytest.raises(System, match=r"sysctl \"net.ipv4.ip_forward\" not allowed in host network namespace"):
         build(namespace="", host={"sysctls": {"net.ipv4.ip_forward": "1"}})
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from fairway.model.errors import InvalidParameter
 from fairway.runtime import rootfs
+from fairway.runtime.openat import make_directory
 from fairway.runtime.users import User, look_up, resolve
 
 PASSWD = (
@@ -80,11 +81,11 @@ def test_directories_are_made_inside(tmp_path: Path) -> None:
     root = tmp_path / "root"
     root.mkdir()
     (root / "out").symlink_to(tmp_path)
-    rootfs.make_directory(str(root), "/a/b")
-    rootfs.make_directory(str(root), "/a/b")
+    make_directory(str(root), "/a/b")
+    make_directory(str(root), "/a/b")
     assert (root / "a/b").is_dir()
     with pytest.raises(FileNotFoundError):
-        rootfs.make_directory(str(root), "/out/c")
+        make_directory(str(root), "/out/c")
     assert not (tmp_path / "c").exists()
 
 

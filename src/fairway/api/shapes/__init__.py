@@ -13,6 +13,8 @@ from fairway.api.shapes.containers import (
 )
 from fairway.api.shapes.images import image_inspect, image_summary, removals
 from fairway.api.shapes.networks import endpoint_settings, network, network_settings
+from fairway.api.shapes.rules import rule
+from fairway.api.shapes.stats import stats
 from fairway.api.shapes.system import event, info, version
 from fairway.api.shapes.volumes import volume
 
@@ -29,6 +31,8 @@ __all__ = [
     "network",
     "network_settings",
     "removals",
+    "rule",
+    "stats",
     "status_text",
     "version",
     "volume",

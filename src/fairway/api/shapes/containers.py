@@ -67,6 +67,7 @@ def container_inspect(
     version: Version,
     *,
     driver: str,
+    links: Sequence[str] = (),
     execs: Sequence[str] = (),
     sizes: tuple[int, int] | None = None,
 ) -> Json:
@@ -91,7 +92,7 @@ def container_inspect(
         "ProcessLabel": "",
         "AppArmorProfile": "",
         "ExecIDs": list(execs) or None,
-        "HostConfig": host_config(container.host),
+        "HostConfig": host_config(container.host) | {"Links": list(links) or None},
         "GraphDriver": {"Data": {}, "Name": driver},
         "Mounts": [_mount(each) for each in container.mounts],
         "Config": config(container.config),
@@ -193,13 +194,14 @@ def container_summary(
     version: Version,
     *,
     image: str,
+    names: Sequence[str],
     now: int,
     sizes: tuple[int, int] | None = None,
 ) -> Json:
     """One entry of ``GET /containers/json``; ``image`` is the name asked for, or the id once it moved on."""
     shape: Json = {
         "Id": container.id,
-        "Names": [f"/{container.name}"],
+        "Names": list(names),
         "Image": image,
         "ImageID": container.image,
         "Command": _command(container.config),
