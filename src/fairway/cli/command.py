@@ -7,7 +7,7 @@ A command module builds ``Command`` values when it is imported; ``main`` runs th
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from fairway.cli.flags import Flag, Options
@@ -81,7 +81,9 @@ class Command:
     ``synopsis`` is what follows the path in the usage line; ``about`` the help's text. ``interspersed``
     False lets the command's own positionals carry options. ``failure`` is the exit code when the daemon
     refuses, and ``advises`` adds "Run '… --help'" to such an error, as ``docker run`` does. ``complete``
-    names what the positionals are (``containers``, ``networks`` …), for the shell.
+    names what the positionals are (``containers``, ``networks`` …), for the shell. ``verbs`` are commands
+    of their own that the first positional names, if more than one word follows it: with one word the first
+    is what it is elsewhere.
     """
 
     def __init__(
@@ -96,7 +98,15 @@ class Command:
         failure: int = 1,
         advises: bool = False,
         complete: str = "",
+        verbs: Mapping[str, Command] | None = None,
     ) -> None:
         self.run, self.synopsis, self.about, self.arity = run, synopsis, about, arity
         self.flags, self.interspersed = flags, interspersed
         self.failure, self.advises, self.complete = failure, advises, complete
+        self.verbs = verbs or {}
+
+    def verb(self, words: Sequence[str]) -> Command | None:
+        """The command of its own that the words begin with, if any."""
+        if len(words) > 2 or "--help" in words[1:]:
+            return self.verbs.get(words[0])
+        return None

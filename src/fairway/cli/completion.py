@@ -78,13 +78,17 @@ def candidates(given: Invocation, before: list[str], start: str) -> Candidates:
         leaf = group.find(words[1]) if group else SHORT.get(words[0])
         if leaf is None:
             return []
-        command = leaf.load()
+        command, at = leaf.load(), 2 if group else 1
+        if verb := command.verbs.get(words[at]) if len(words) > at else None:
+            command, at = verb, at + 1
         if start.startswith("-"):
             found = _flags((*command.flags, Flag("help", BOOL, "Print usage")))
         elif _takes_value(command, before):
             return []
         else:
-            found = _names(given, command, len(words) - (2 if group else 1))
+            found = _names(given, command, len(words) - at)
+            if len(words) == at:
+                found += [(name, verb.about) for name, verb in command.verbs.items()]
     return [(word, about) for word, about in found if word.startswith(start)]
 
 

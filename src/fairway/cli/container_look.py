@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fairway.api.client import quote
+from fairway.cli import port_live
 from fairway.cli.command import ONE, SOME, Arity, Command, Invocation
 from fairway.cli.exits import FAILED, OK, Exit
 from fairway.cli.table import align
@@ -63,6 +64,7 @@ PORT = Command(
     "List port mappings or a specific mapping for the container",
     Arity(1, 2),
     complete="containers",
+    verbs={"add": port_live.ADD, "rm": port_live.REMOVE},
 )
 DIFF = Command(
     _diff,

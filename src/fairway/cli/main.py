@@ -120,6 +120,8 @@ def _in_group(options: Options, name: str, group: Group, words: list[str]) -> in
 
 def _invoke(options: Options, path: str, leaf: Leaf, words: list[str]) -> int:
     command = leaf.load()
+    if verb := command.verb(words):
+        path, command, words = f"{path} {words[0]}", verb, words[1:]
     try:
         parsed, args = Parser(command.flags, command.interspersed, _notice).parse(words)
     except HelpWanted:
@@ -141,6 +143,9 @@ def _invoke(options: Options, path: str, leaf: Leaf, words: list[str]) -> int:
 def command_help(path: str, leaf: Leaf, command: Command) -> str:
     """The help of one command as it was spelt."""
     aliases = spellings(PROGRAM, leaf)
+    if command is not leaf.load():
+        verb = path.rpartition(" ")[2]
+        aliases = [f"{spelling} {verb}" for spelling in aliases]
     line = f"{path} {command.synopsis}".rstrip()
     return usage.command_help(line, command.about, aliases, command.flags, usage.terminal_width())
 

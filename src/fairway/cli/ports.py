@@ -18,14 +18,11 @@ _PROTOCOLS = ("tcp", "udp", "sctp")
 
 def published(specs: Iterable[str]) -> tuple[list[str], Bindings]:
     """Container ports (``80/tcp``) and their host bindings, in order; raises ``InvalidParameter``."""
-    exposed: list[str] = []
     bindings: Bindings = {}
     for spec in specs:
         for port, binding in _parse(_short_form(spec)):
-            if port not in exposed:
-                exposed.append(port)
             bindings.setdefault(port, []).append(binding)
-    return exposed, bindings
+    return list(bindings), bindings
 
 
 def exposed(specs: Iterable[str]) -> list[str]:

@@ -113,15 +113,20 @@ def _host_config(options: Options, mode: str) -> dict[str, Any]:
 
 
 def restart_policy(options: Options) -> dict[str, Any]:
+    """The policy asked for; raises ``InvalidParameter``."""
+    policy = parse_restart(options.text("restart"))
+    if options.flag("rm") and policy.get("Name", "no") != "no":
+        raise InvalidParameter("conflicting options: cannot specify both --restart and --rm")
+    return policy
+
+
+def parse_restart(text: str) -> dict[str, Any]:
     """``on-failure:3`` → name and count; raises ``InvalidParameter``."""
-    text = options.text("restart")
     name, colon, count = text.partition(":")
     if colon and not name:
         raise InvalidParameter("invalid restart policy format: no policy provided before colon")
     if count and not count.lstrip("+-").isdigit():
         raise InvalidParameter("invalid restart policy format: maximum retry count must be an integer")
-    if options.flag("rm") and name not in ("", "no"):
-        raise InvalidParameter("conflicting options: cannot specify both --restart and --rm")
     return {"Name": name, "MaximumRetryCount": int(count or 0)} if name else {}
 
 

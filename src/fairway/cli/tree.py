@@ -49,6 +49,7 @@ _CONTAINER = {
         "Attach local standard input, output, and error streams to a running container",
     ),
     "commit": Leaf("image_commit.COMMIT", "Create a new image from a container's changes"),
+    "cp": Leaf("container_cp.CP", "Copy files/folders between a container and the local filesystem"),
     "create": Leaf("container_run.CREATE", "Create a new container"),
     "diff": Leaf(
         "container_look.DIFF", "Inspect changes to files or directories on a container's filesystem"
@@ -66,9 +67,11 @@ _CONTAINER = {
     "rm": Leaf("container_state.RM", "Remove one or more containers", "remove"),
     "run": Leaf("container_run.RUN", "Create and run a new container from an image"),
     "start": Leaf("container_start.START", "Start one or more stopped containers"),
+    "stats": Leaf("container_stats.STATS", "Display a live stream of container(s) resource usage statistics"),
     "stop": Leaf("container_state.STOP", "Stop one or more running containers"),
     "top": Leaf("container_look.TOP", "Display the running processes of a container"),
     "unpause": Leaf("container_state.UNPAUSE", "Unpause all processes within one or more containers"),
+    "update": Leaf("container_update.UPDATE", "Update configuration of one or more containers"),
     "wait": Leaf(
         "container_state.WAIT", "Block until one or more containers stop, then print their exit codes"
     ),
@@ -144,6 +147,7 @@ _PATHS: dict[str, tuple[str, str]] = (
 
 SHORT: dict[str, Leaf] = {name: GROUPS[group].leaves[leaf] for name, (group, leaf) in _PATHS.items()} | {
     "inspect": Leaf("inspect.ANY", "Return low-level information on Fairway objects"),
+    "rules": Leaf("rules.RULES", "Show what is programmed in the firewall, with packet counters"),
     "version": Leaf("version.VERSION", "Show the Fairway version information"),
     "__complete": Leaf("completion.COMPLETE", ""),
 }

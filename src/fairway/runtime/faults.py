@@ -64,6 +64,11 @@ def creating(message: str, argv: list[str]) -> Fault:
     )
 
 
+def refusing(cause: str) -> Fault:
+    """The fault for what no runtime accepts, in runc's words."""
+    return System(f"{_CREATE}runc create failed: {cause}: unknown")
+
+
 def executing(message: str, argv: list[str]) -> Fault:
     """The fault for an exec that could not start."""
     cause = _cause(message, argv)

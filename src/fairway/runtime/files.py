@@ -9,6 +9,7 @@ Files are written in place, never renamed over: a bind mount shows the inode it 
 import os
 import platform
 import shutil
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -44,14 +45,22 @@ class HostFiles:
         except OSError as e:
             raise _failed(f"write {name} of container {container[:12]}", e) from e
 
-    def drop(self, container: str, name: str, words: frozenset[str]) -> None:
+    def edit(self, container: str, name: str, change: Callable[[str], str]) -> None:
         try:
             path = self._containers / container / name
-            lines = path.read_text().splitlines(keepends=True)
-            kept = [line for line in lines if not words & set(line.split()[:1])]
-            path.write_text("".join(kept))
+            old = path.read_text()
+            new = change(old)
+            if new != old:
+                path.write_text(new)
         except OSError as e:
             raise _failed(f"write {name} of container {container[:12]}", e) from e
+
+    def drop(self, container: str, name: str, words: frozenset[str]) -> None:
+        def without(text: str) -> str:
+            lines = text.splitlines(keepends=True)
+            return "".join(line for line in lines if not words & set(line.split()[:1]))
+
+        self.edit(container, name, without)
 
     def remove(self, container: str) -> None:
         """The container's directory, whatever else is in it."""

@@ -14,7 +14,7 @@ import msgspec
 from fairway.model.container import HostConfig
 from fairway.model.errors import InvalidParameter, System
 from fairway.model.process import Launch
-from fairway.runtime import capabilities, devices, mounts, process, resources, seccomp, security
+from fairway.runtime import capabilities, devices, faults, mounts, process, resources, seccomp, security
 from fairway.runtime.devices import Node
 from fairway.runtime.machine import Machine
 from fairway.runtime.users import User
@@ -145,10 +145,9 @@ def _sysctls(launch: Launch) -> dict[str, str]:
     own = {"net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647"}
     asked = launch.container.host.sysctls
     if not launch.namespace:
-        if any(name.startswith("net.") for name in asked):
-            raise InvalidParameter(
-                "sysctls starting with net. are not allowed in the host's network namespace"
-            )
+        for name in asked:
+            if name.startswith("net."):
+                raise faults.refusing(f'sysctl "{name}" not allowed in host network namespace')
         own = {}
     if launch.container.config.domainname and not _shares_uts(launch):
         own["kernel.domainname"] = launch.container.config.domainname

@@ -33,6 +33,10 @@ class Paths:
     def spec(self, container: str) -> Path:
         return self.bundle(container) / "config.json"
 
+    def limits(self, container: str) -> Path:
+        """What the container's process may use since the last update."""
+        return self.bundle(container) / "resources.json"
+
     def pid(self, container: str) -> Path:
         """The container's first process, on the host."""
         return self.bundle(container) / "pid"

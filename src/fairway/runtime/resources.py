@@ -12,13 +12,22 @@ from fairway.model.errors import InvalidParameter
 CPU_PERIOD = 100_000
 """Microseconds; the period against which ``--cpus`` is a quota (moby, ``daemon_unix.go``)."""
 
+MOST_PROCESSES = 4_194_304
+"""As many as a 64-bit kernel can have (``PID_MAX_LIMIT``, linux/threads.h). "No limit" cannot be said in an
+update to both runtimes: runc writes "max" for -1, which crun hands to the kernel as it is."""
 
-def build(host: HostConfig, *, block_weight: bool) -> dict[str, Any]:
-    """OCI ``linux.resources`` without its devices."""
+
+def build(host: HostConfig, *, block_weight: bool, unlimited: bool = False) -> dict[str, Any]:
+    """OCI ``linux.resources`` without its devices.
+
+    ``unlimited`` spells out that there is no limit of processes, to lift one that there was.
+    """
+    limited = bool(host.pids_limit and host.pids_limit > 0)
+    processes = host.pids_limit if limited else MOST_PROCESSES if unlimited else None
     parts = {
         "memory": _memory(host),
         "cpu": _cpu(host),
-        "pids": {"limit": host.pids_limit} if host.pids_limit and host.pids_limit > 0 else {},
+        "pids": _given(limit=processes),
         "blockIO": {"weight": host.blkio_weight} if host.blkio_weight and block_weight else {},
     }
     return {name: part for name, part in parts.items() if part}

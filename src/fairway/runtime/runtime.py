@@ -21,6 +21,8 @@ import msgspec
 from fairway.model.container import Container, Exit, HostConfig
 from fairway.model.errors import Conflict, NotFound, System
 from fairway.model.process import ExecRequest, Launch, LogLine
+from fairway.model.tree import PathStat, Tree
+from fairway.model.usage import Usage
 from fairway.runtime import (
     attach,
     cgroups,
@@ -32,9 +34,12 @@ from fairway.runtime import (
     mounting,
     oci,
     process,
-    rootfs,
+    resources,
+    usage,
 )
 from fairway.runtime import exec as execution
+from fairway.runtime.copying import transfer
+from fairway.runtime.openat import make_directory
 from fairway.runtime.paths import Paths
 from fairway.runtime.select import Program, choose
 from fairway.runtime.settling import settle
@@ -104,7 +109,7 @@ class OciRuntime:
         given = oci.Given(user=user, devices=nodes, shm=self._shm(launch))
         config = oci.build(launch, given, self._machine)
         self._paths.spec(container.id).write_bytes(msgspec.json.encode(config))
-        rootfs.make_directory(launch.rootfs, container.config.working_dir)
+        make_directory(launch.rootfs, container.config.working_dir)
         return config
 
     def _shm(self, launch: Launch) -> str:
@@ -131,6 +136,14 @@ class OciRuntime:
         """See ``Runtime``."""
         await self._run("start", container)
 
+    async def update(self, container: str, host: HostConfig) -> None:
+        """See ``Runtime``."""
+        if not self._alive(container):
+            raise Conflict(f"container {container} is not running")
+        limits = resources.build(host, block_weight=self._machine.block_weight, unlimited=True)
+        await asyncio.to_thread(self._paths.limits(container).write_bytes, msgspec.json.encode(limits))
+        await self._run("update", container, "--resources", str(self._paths.limits(container)))
+
     async def pause(self, container: str) -> None:
         """Freeze all processes."""
         await self._run("pause", container)
@@ -139,9 +152,10 @@ class OciRuntime:
         """Thaw all processes."""
         await self._run("resume", container)
 
-    async def _run(self, verb: str, container: str) -> None:
+    async def _run(self, verb: str, container: str, *options: str) -> None:
         """One verb of the runtime. Raises Conflict when the container is not there for it, else System."""
-        status, output = await command.run([self.path, "--root", str(self._paths.state), verb, container])
+        argv = [self.path, "--root", str(self._paths.state), verb, *options, container]
+        status, output = await command.run(argv)
         if status == 0:
             return
         if not self._alive(container):
@@ -276,6 +290,30 @@ class OciRuntime:
     async def processes(self, container: str) -> Sequence[int]:
         """See ``Runtime``."""
         return await asyncio.to_thread(cgroups.processes, container)
+
+    async def usage(self, container: str) -> Usage | None:
+        """See ``Runtime``."""
+        pid = self._alive(container)
+        return await asyncio.to_thread(usage.read, pid, container) if pid else None
+
+    async def describe(self, tree: Tree, path: str) -> PathStat:
+        """See ``Runtime``."""
+        return await transfer.describe(tree, path)
+
+    def archive(
+        self, tree: Tree, path: str
+    ) -> contextlib.AbstractAsyncContextManager[tuple[PathStat, AsyncIterator[bytes]]]:
+        """See ``Runtime``."""
+        return transfer.archive(tree, path)
+
+    async def extract(
+        self, tree: Tree, path: str, content: AsyncIterator[bytes], *, keep_kinds: bool, user: str
+    ) -> None:
+        """See ``Runtime``."""
+        owner = await asyncio.to_thread(look_up, tree.root, user) if user else None
+        await transfer.extract(
+            tree, path, content, keep_kinds=keep_kinds, owner=(owner.uid, owner.gid) if owner else None
+        )
 
     async def running(self) -> Mapping[str, int]:
         """See ``Runtime``."""

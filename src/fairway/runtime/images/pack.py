@@ -6,7 +6,8 @@ the directory is the upper one of an overlay and its whiteouts are written as a 
 
 The same tree always gives the same bytes: names sorted, times in whole seconds, numeric owners only. Kept are
 modes, owners, hard links, devices, ``security.capability`` and ``user.*``; sockets have no meaning in an
-archive. A file that shrinks while it is read is filled with zeros, one that vanishes is left out.
+archive. A file that shrinks while it is read is filled with zeros; one that vanishes, or becomes something
+else between a look and the reading, is left out.
 """
 
 # ruff: noqa: PTH112, PTH114, PTH115, PTH118, PTH208
@@ -16,7 +17,7 @@ import os
 import stat
 import sys
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 from fairway.runtime.images import whiteouts
@@ -43,7 +44,18 @@ class Packer:
     def run(self) -> None:
         """The whole archive, closed by two zero blocks. Raises OSError."""
         for path in self._walk("/"):
-            self._entry(path)
+            self._entry(path, path.lstrip("/"))
+        self._end()
+
+    def resource(self, path: str, name: Callable[[str], str]) -> None:
+        """An archive of one file or directory; ``name`` names what lies at a path relative to it."""
+        self._entry(path, name(""))
+        if os.path.isdir(path) and not os.path.islink(path):
+            for below in self._walk(path):
+                self._entry(below, name(os.path.relpath(below, path)))
+        self._end()
+
+    def _end(self) -> None:
         self._write(bytes(2 * tarfile.BLOCKSIZE))
         self._out.flush()
 
@@ -58,12 +70,11 @@ class Packer:
             if os.path.isdir(path) and not os.path.islink(path):
                 yield from self._walk(path)
 
-    def _entry(self, path: str) -> None:
+    def _entry(self, path: str, name: str) -> None:
         try:
             status = os.lstat(path)
         except FileNotFoundError:
             return
-        name = path.lstrip("/")
         if self._layer and whiteouts.is_whiteout(status):
             parent, base = os.path.split(name)
             self._mark(os.path.join(parent, whiteouts.PREFIX + base), status)
@@ -71,9 +82,14 @@ class Packer:
         kind = _KINDS.get(stat.S_IFMT(status.st_mode))
         if kind is None:
             return
-        entry = self._header(path, name, kind, status)
+        try:
+            entry = self._header(path, name, kind, status)
+        except OSError:
+            if _is_still(path, status):
+                raise
+            return
         if entry.isreg():
-            self._file(path, entry)
+            self._file(path, entry, status)
         else:
             self._put(entry)
         if self._layer and entry.isdir() and whiteouts.is_opaque(path):
@@ -104,10 +120,15 @@ class Packer:
         entry.mode, entry.mtime = 0o600, int(status.st_mtime)
         self._put(entry)
 
-    def _file(self, path: str, entry: tarfile.TarInfo) -> None:
+    def _file(self, path: str, entry: tarfile.TarInfo, status: os.stat_result) -> None:
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        except FileNotFoundError:
+        except OSError:
+            if _is_still(path, status):
+                raise
+            return
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)  # replaced meanwhile, perhaps by a device of the host's
             return
         with os.fdopen(descriptor, "rb") as source:
             self._put(entry)
@@ -123,6 +144,15 @@ class Packer:
 
     def _write(self, data: bytes) -> None:
         self._out.write(data)
+
+
+def _is_still(path: str, status: os.stat_result) -> bool:
+    """Whether what was seen at the path is there still."""
+    try:
+        now = os.lstat(path)
+    except OSError:
+        return False
+    return (now.st_ino, now.st_mode) == (status.st_ino, status.st_mode)
 
 
 def _extended_attributes(path: str) -> dict[str, str]:

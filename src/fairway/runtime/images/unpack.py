@@ -20,6 +20,7 @@ import os
 import stat
 import sys
 import tarfile
+from contextlib import suppress
 from typing import BinaryIO
 
 from fairway.runtime.images import whiteouts
@@ -44,7 +45,8 @@ class Unpacker:
                 archive.members.clear()  # type: ignore[attr-defined]  # a stream is read once: keep no headers
         # Directories get their times last, when nothing is created in them any more.
         for path, mtime in self._times.items():
-            os.utime(path, (mtime, mtime), follow_symlinks=False)
+            with suppress(FileNotFoundError):  # where a container runs, it may have removed it
+                os.utime(path, (mtime, mtime), follow_symlinks=False)
 
     def _entry(self, archive: tarfile.TarFile, entry: tarfile.TarInfo) -> None:
         path = os.path.normpath("/" + entry.name).replace("//", "/")
@@ -108,19 +110,30 @@ class Unpacker:
             if not os.path.isdir(path):
                 os.mkdir(path)
         elif entry.islnk():
-            target = os.path.normpath("/" + entry.linkname).replace("//", "/")
-            os.link(target, path, follow_symlinks=False)
+            os.link(self._linked(entry), path, follow_symlinks=False)
         elif entry.issym():
             os.symlink(entry.linkname, path)
         elif entry.isreg():
             self._file(archive, entry, path)
         elif entry.isfifo():
-            os.mkfifo(path)
+            self._node(path, stat.S_IFIFO | entry.mode & 0o7777, 0)
         elif entry.ischr() or entry.isblk():
             kind = stat.S_IFCHR if entry.ischr() else stat.S_IFBLK
-            os.mknod(path, kind, os.makedev(entry.devmajor, entry.devminor))
+            self._node(path, kind | entry.mode & 0o7777, os.makedev(entry.devmajor, entry.devminor))
         else:
             raise BadArchive(f"unhandled tar header type {entry.type!r}")
+
+    def _linked(self, entry: tarfile.TarInfo) -> str:
+        """Path of the file that a hard link is another name of."""
+        return os.path.normpath("/" + entry.linkname).replace("//", "/")
+
+    def _node(self, path: str, mode: int, device: int) -> None:
+        """With its mode from the start: a pipe or device is not opened to change it."""
+        mask = os.umask(0)
+        try:
+            os.mknod(path, mode, device)
+        finally:
+            os.umask(mask)
 
     def _file(self, archive: tarfile.TarFile, entry: tarfile.TarInfo, path: str) -> None:
         source = archive.extractfile(entry)
@@ -133,26 +146,40 @@ class Unpacker:
                 self.size += len(chunk)
 
     def _attributes(self, entry: tarfile.TarInfo, path: str) -> None:
-        """Owner first: changing it clears set-user-id bits and file capabilities."""
-        os.chown(path, entry.uid, entry.gid, follow_symlinks=False)
-        if not entry.issym():
-            os.chmod(path, entry.mode & 0o7777)
+        """Owner first: changing it clears set-user-id bits and file capabilities.
+
+        Through a descriptor where there can be one: what lies at the path may be replaced meanwhile.
+        """
+        if not entry.isreg() and not entry.isdir():
+            os.chown(path, entry.uid, entry.gid, follow_symlinks=False)
+            self._extended(entry, path)
+            os.utime(path, (entry.mtime, entry.mtime), follow_symlinks=False)
+            return
+        kind = os.O_DIRECTORY if entry.isdir() else 0
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | kind)
+        try:
+            os.chown(descriptor, entry.uid, entry.gid)
+            os.chmod(descriptor, entry.mode & 0o7777)
+            self._extended(entry, descriptor)
+            if entry.isdir():
+                self._times[path] = entry.mtime
+            else:
+                os.utime(descriptor, (entry.mtime, entry.mtime))
+        finally:
+            os.close(descriptor)
+
+    def _extended(self, entry: tarfile.TarInfo, target: str | int) -> None:
         for key, value in entry.pax_headers.items():
             name = key.removeprefix("SCHILY.xattr.")
-            if name != key and not name.startswith(whiteouts.OVERLAY_ATTRIBUTES):
-                self._extended(path, name, value.encode("utf-8", "surrogateescape"))
-        if entry.isdir():
-            self._times[path] = entry.mtime
-        else:
-            os.utime(path, (entry.mtime, entry.mtime), follow_symlinks=False)
-
-    def _extended(self, path: str, name: str, value: bytes) -> None:
-        try:
-            os.setxattr(path, name, value, follow_symlinks=False)
-        except OSError as error:
-            # Attributes of another system's security module or filesystem have no meaning here (as Docker).
-            if error.errno != errno.ENOTSUP:
-                raise
+            if name == key or name.startswith(whiteouts.OVERLAY_ATTRIBUTES):
+                continue
+            data = value.encode("utf-8", "surrogateescape")
+            try:
+                os.setxattr(target, name, data, follow_symlinks=isinstance(target, int))
+            except OSError as error:
+                # Attributes of another system's security module or filesystem mean nothing here (as Docker).
+                if error.errno != errno.ENOTSUP:
+                    raise
 
 
 def main() -> int:
