@@ -129,6 +129,8 @@ class Restore:
         plan = difference(desired, ours(desired, await self._core.kernel.facts()))
         if plan.steps:
             self._core.log.info("bringing the kernel in line with the state", steps=len(plan))
+            for step in plan:
+                self._core.log.debug("a difference", fact=step.fact, missing=step.present)
             for fault in await self._core.kernel.withdraw(plan):
                 self._core.log.warning("while reconciling", error=fault.message)
         return list(plan.steps)

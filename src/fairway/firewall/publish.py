@@ -2,7 +2,7 @@
 
     host side   container has an address of that family        it has none
     IPv4        kernel: publish, publish_at                     the port holder proxies
-    IPv6        kernel: publish6, publish6_at                   the port holder proxies (set ``proxied``)
+    IPv6        kernel: publish6, publish6_at                   the port holder proxies
 
 The port holder also answers where the kernel cannot forward: on [::1] and on link-local addresses.
 """
@@ -10,7 +10,7 @@ The port holder also answers where the kernel cannot forward: on [::1] and on li
 from collections.abc import Iterable, Mapping
 from itertools import groupby
 
-from fairway.firewall.ruleset import OWN, PROXIED, PUBLISH, PUBLISH_AT
+from fairway.firewall.ruleset import OWN, PROXIED, PROXIED_AT, PUBLISH, PUBLISH_AT
 from fairway.model.address import Address, Family, family
 from fairway.model.network import ANY_ADDRESS, ANY_ADDRESSES, ANY_IPV6_ADDRESS, PortMapping
 from fairway.plan import Element, Fact, Flows, HeldPort
@@ -47,12 +47,10 @@ def flows(port: PortMapping, targets: Mapping[Family, Address]) -> tuple[Flows, 
 def _element(port: PortMapping, targets: Mapping[Family, Address]) -> Element:
     kind = family(port.host_address)
     where = (port.protocol, str(port.host_port))
-    if kind not in targets:
-        return Element(PROXIED, where)
-    data = f"{targets[kind]} . {port.container_port}"
+    data = f"{targets[kind]} . {port.container_port}" if kind in targets else ""
     if port.host_address in ANY_ADDRESSES:
-        return Element(PUBLISH[kind], where, data)
-    return Element(PUBLISH_AT[kind], (port.host_address, *where), data)
+        return Element(PUBLISH[kind] if data else PROXIED[kind], where, data)
+    return Element(PUBLISH_AT[kind] if data else PROXIED_AT[kind], (port.host_address, *where), data)
 
 
 def _held(ports: list[PortMapping], targets: Mapping[Family, Address]) -> Iterable[HeldPort]:

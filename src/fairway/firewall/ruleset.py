@@ -63,12 +63,14 @@ PUBLISH = {4: "publish", 6: "publish6"}
 """Published on all addresses of the host: protocol . port → container's address . port, by address family."""
 PUBLISH_AT = {4: "publish_at", 6: "publish6_at"}
 """Published on one address of the host: address . protocol . port → container's address . port."""
-PROXIED = "proxied"
-"""protocol . port that the port holder serves over IPv6, because the container has no IPv6 address."""
+PROXIED = {4: "proxied", 6: "proxied6"}
+"""protocol . port that the port holder serves, because the container has no address of that family."""
+PROXIED_AT = {4: "proxied_at", 6: "proxied6_at"}
+"""Likewise on one address of the host: address . protocol . port."""
 
 OBJECTS = (
-    *(BRIDGES, CLOSED, INTERNAL, MASQUERADE, SAME, PROXIED),
-    *(names[kind] for names in (LINKED, OWN, PUBLISH, PUBLISH_AT) for kind in (4, 6)),
+    *(BRIDGES, CLOSED, INTERNAL, MASQUERADE, SAME),
+    *(names[k] for names in (LINKED, OWN, PUBLISH, PUBLISH_AT, PROXIED, PROXIED_AT) for k in (4, 6)),
 )
 """All sets and maps."""
 
@@ -96,7 +98,10 @@ table {FAMILY} {TABLE} {{
     set {LINKED[6]} {{ type ipv6_addr . ipv6_addr . inet_proto . inet_service; counter; }}
     set {OWN[4]} {{ type ipv4_addr . ipv4_addr; counter; }}
     set {OWN[6]} {{ type ipv6_addr . ipv6_addr; counter; }}
-    set {PROXIED} {{ type inet_proto . inet_service; }}
+    set {PROXIED[4]} {{ type inet_proto . inet_service; }}
+    set {PROXIED[6]} {{ type inet_proto . inet_service; }}
+    set {PROXIED_AT[4]} {{ type ipv4_addr . inet_proto . inet_service; }}
+    set {PROXIED_AT[6]} {{ type ipv6_addr . inet_proto . inet_service; }}
     map {PUBLISH[4]} {{ type inet_proto . inet_service : ipv4_addr . inet_service; counter; }}
     map {PUBLISH[6]} {{ type inet_proto . inet_service : ipv6_addr . inet_service; counter; }}
     map {PUBLISH_AT[4]} {{ type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; counter; }}
@@ -153,7 +158,11 @@ table {FAMILY} {TABLE} {{
 
     chain input {{
         type filter hook input priority filter; policy accept;
-        {skip}meta l4proto . th dport @{PROXIED} iifname @{INTERNAL} drop
+        {skip}iifname != @{BRIDGES} accept
+        ip daddr . meta l4proto . th dport @{PROXIED_AT[4]} iifname @{INTERNAL} drop
+        meta nfproto ipv4 meta l4proto . th dport @{PROXIED[4]} iifname @{INTERNAL} drop
+        ip6 daddr . meta l4proto . th dport @{PROXIED_AT[6]} iifname @{INTERNAL} drop
+        meta nfproto ipv6 meta l4proto . th dport @{PROXIED[6]} iifname @{INTERNAL} drop
         meta l4proto udp fib daddr type {{ broadcast, multicast }} iifname @{INTERNAL} drop
     }}
 

@@ -7,7 +7,7 @@ import pytest
 from fairway.firewall import ruleset
 from fairway.firewall.networks import elements
 from fairway.firewall.publish import published
-from fairway.model.address import Address
+from fairway.model.address import Address, family
 from fairway.model.network import PortMapping
 from fairway.plan import Element
 
@@ -50,3 +50,18 @@ def test_one_element_a_port() -> None:
 
 def test_all_sets_and_maps_are_named() -> None:
     assert set(ruleset.OBJECTS) == DECLARED
+
+
+def test_ports_that_are_proxied_at_different_addresses_are_different_elements() -> None:
+    places = {"192.0.2.1": "fd00::2", "192.0.2.2": "fd00::3", "0.0.0.0": "fd00::4"}
+    places |= {"2001:db8::1": "10.0.0.2", "::": "10.0.0.3"}
+    found = [
+        fact
+        for address, target in places.items()
+        for fact in published(
+            [PortMapping(container_port=80, host_port=8080, host_address=Address(address))],
+            {family(target): Address(target)},
+        )
+        if isinstance(fact, Element) and fact.table_object.startswith("proxied")
+    ]
+    assert len({(f.table_object, f.key) for f in found}) == len(places)

@@ -13,6 +13,7 @@ from fairway.firewall.ruleset import (
     MASQUERADE,
     OWN,
     PROXIED,
+    PROXIED_AT,
     PUBLISH,
     PUBLISH_AT,
     SAME,
@@ -25,6 +26,11 @@ from fairway.plan import Counted, Element
 _LOOPBACK, _LINK_LOCAL = "127.0.0.0/8", "fe80::/10"
 _NEIGHBOURS = [Match(f"-m icmp6 --icmpv6-type {n}", f"ipv6-icmptype {n}") for n in (135, 136)]
 _LOCAL = Match("-m addrtype --dst-type LOCAL", "ADDRTYPE match dst-type LOCAL")
+_EVERYBODY = {
+    4: Match("-m addrtype --dst-type BROADCAST,MULTICAST", "ADDRTYPE match dst-type BROADCAST,MULTICAST"),
+    6: Match("-m addrtype --dst-type MULTICAST", "ADDRTYPE match dst-type MULTICAST"),
+}
+"""IPv6 has no broadcast, and ip6tables does not take the word."""
 
 
 def tables(counted: Counted, subnets: Mapping[str, Sequence[Cidr]], kind: Family) -> dict[str, Table]:
@@ -196,9 +202,14 @@ class _Scene:
 
     def _proxied(self) -> Iterator[Line]:
         internal = self._all(INTERNAL)
-        for element in self._all(PROXIED) if internal else ():
-            protocol, number = element.key
-            yield Line(target="DROP", protocol=protocol, match=port(protocol, number))
+        proxied = [*self._all(PROXIED_AT[self._kind]), *self._all(PROXIED[self._kind])]
+        for *at, protocol, number in (element.key for element in proxied if internal):
+            destination = self._host(at[0]) if at else ""
+            yield Line(
+                target="DROP", destination=destination, protocol=protocol, match=port(protocol, number)
+            )
+        if internal:
+            yield Line(target="DROP", protocol="udp", match=_EVERYBODY[self._kind])
 
     def _user(self, chain: str) -> list[Line]:
         if not (number := self._counted.user.get(chain, 0)):

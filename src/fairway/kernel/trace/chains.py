@@ -72,10 +72,13 @@ def receive(scene: Scene, packet: Seen) -> Ruling | None:
     """``input``: to the host itself."""
     if not _in(scene, "internal", packet.incoming):
         return None
-    if scene.lookup("proxied", (packet.protocol, str(packet.port))) is None:
+    where = packet.protocol, str(packet.port)
+    suffix = _SUFFIX[packet.family]
+    everywhere = scene.lookup(f"proxied{suffix}", where)
+    if everywhere is None and scene.lookup(f"proxied{suffix}_at", (packet.destination, *where)) is None:
         return None
     why = f"{packet.incoming} is internal, and the port holder would lead outside"
-    return Ruling(why, "chain input, sets internal and proxied", drop=True)
+    return Ruling(why, f"chain input, sets internal and proxied{suffix}", drop=True)
 
 
 def forward(scene: Scene, packet: Seen) -> Ruling:
