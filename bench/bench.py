@@ -23,7 +23,7 @@ from publishing import PUBLISHING
 from report import Report, Row
 
 ALL = (*MEASURES, *PUBLISHING)
-QUICK_ROUNDS = 2
+QUICK_ROUNDS, QUICK_SECONDS = 2, 0.2
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -40,6 +40,8 @@ def main() -> int:
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fairway-bench-")))
         engines = stack.enter_context(_engines(folder, wanted, arguments.runtime, notes))
+        for engine in engines if arguments.quick else ():
+            engine.load_seconds = QUICK_SECONDS
         rows = [
             row
             for measure in ALL

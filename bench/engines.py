@@ -49,6 +49,8 @@ class Engine:
 
     name: str
     version = ""
+    load_seconds = 2.0
+    """How long each load of connections or bytes lasts."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory

@@ -12,7 +12,6 @@ from engines import HOST, IMAGE, Engine, Fairway
 from measures import Measure, Round, process_of, timed
 
 LOAD = str(Path(__file__).with_name("tcp_load.py"))
-SECONDS = "2"
 FIRST_PORT, PUBLISHED = 20_000, 8_000
 MANY = 10_000
 OTHER_NETWORKS, OTHER_PORTS, PORTS_EACH = 200, 2_000, 200
@@ -114,11 +113,17 @@ class Scene:
         yield WAYS[2], inside(self.engine, self.client), self.address, 0
 
     def rates(self) -> Round:
-        return {way: load(prefix, "rate", to, base + 80) for way, prefix, to, base in self.ways()}
+        return {way: self._load(prefix, "rate", to, base + 80) for way, prefix, to, base in self.ways()}
 
     def flows(self) -> Round:
         """In Gbit/s."""
-        return {way: load(prefix, "flow", to, base + 81) * 8e-9 for way, prefix, to, base in self.ways()}
+        ways = self.ways()
+        return {way: self._load(prefix, "flow", to, base + 81) * 8e-9 for way, prefix, to, base in ways}
+
+    def _load(self, prefix: list[str], what: str, address: str, port: int) -> float:
+        seconds = str(self.engine.load_seconds)
+        command = [*prefix, sys.executable, LOAD, what, address, str(port), seconds]
+        return float(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
 
     def leave(self) -> None:
         self.serving.kill()
@@ -145,11 +150,6 @@ def inside(engine: Engine, container: str) -> list[str]:
     return ["nsenter", "-t", str(process_of(engine, container)), "-n", "--"]
 
 
-def load(prefix: list[str], what: str, address: str, port: int) -> float:
-    command = [*prefix, sys.executable, LOAD, what, address, str(port), SECONDS]
-    return float(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
-
-
 def rate_round(_engine: Engine, found: Scene, _number: int) -> Round:
     return {f"connections {way}": sample for way, sample in found.rates().items()}
 
@@ -170,6 +170,7 @@ class Pair:
 def pair(engine: Engine) -> Pair:
     """Two scenes, one with hundreds of networks and thousands of other ports on its host."""
     other = Fairway(engine.directory.with_name("crowded"))
+    other.load_seconds = engine.load_seconds
     other.start()
     for number in range(OTHER_NETWORKS):
         other.create_network(f"other-{number}")
