@@ -34,6 +34,8 @@ mount -t tmpfs tmpfs /run
 ip link set lo up
 echo 1 >/proc/sys/net/ipv4/ip_forward
 """
+_POOLS = '{"default-address-pools": [{"base": "10.64.0.0/10", "size": 24}]}'
+"""Docker's default pools have room for 31 networks, measures need hundreds."""
 _OUTSIDE = """
 set -e
 ip link add wire type veth peer name wire netns {outside}
@@ -228,7 +230,7 @@ class Fairway(Engine):
 
     def command(self) -> list[str]:
         configuration = self.directory / "daemon.json"
-        configuration.write_text("{}")
+        configuration.write_text(_POOLS)
         return [
             str(Path(sys.executable).parent / "fairwayd"),
             f"--host={self.url}",

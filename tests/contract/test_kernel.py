@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
 import pytest_asyncio
+from msgspec.structs import replace
 
 from fairway.kernel.fake import FakeKernel
 from fairway.kernel.linux import LinuxKernel

@@ -1,6 +1,8 @@
 """Who must not reach whom: internal networks, closed networks and links, sources that lie."""
 
 import socket
+import struct
+import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -9,13 +11,14 @@ import pytest_asyncio
 from fairway.firewall.links import opened as link
 from fairway.kernel.linux import LinuxKernel
 from fairway.model.address import Address
-from fairway.model.network import ANY_IPV6_ADDRESS, PortMapping
+from fairway.model.network import ANY_IPV6_ADDRESS, Network, PortMapping
 from fairway.plan import establish, withdraw
 from netns_host import NetnsHost
 from packets import (
     BRIEF,
     HOST,
     OUTSIDE,
+    PATIENCE,
     attached,
     blocked,
     bridged,
@@ -181,3 +184,73 @@ async def test_containers_cannot_speak_as_the_loopback(
             service.settimeout(BRIEF)
             with pytest.raises(TimeoutError):
                 service.recv(100)
+
+
+@pytest.mark.parametrize("rogue", ["in1", "stranger"])
+@pytest.mark.parametrize("kind", [4, 6])
+async def test_nobody_goes_on_with_connections_of_another_network(
+    host: NetnsHost, kernel: LinuxKernel, kind: int, rogue: str
+) -> None:
+    """Neither as the container nor as its peer, although both directions of the connection are tracked."""
+    number = 3 if rogue == "in1" else 2
+    if rogue == "stranger":
+        stranger = network(2)
+        await kernel.apply(made(stranger) + attached(stranger, 5, host.sandbox(rogue)))
+    host.run("for f in /proc/sys/net/ipv4/conf/*/rp_filter; do echo 0 > $f; done")
+    route(host, rogue, "default", GATEWAY[kind].format(number))
+    with (
+        opened(host, "outside", OUTSIDE[kind], socket.SOCK_DGRAM) as outside,
+        opened(host, "server", OUTSIDE[kind], socket.SOCK_DGRAM) as server,
+    ):
+        outside.bind((OUTSIDE[kind], 5000))
+        server.bind((ADDRESS[kind].format(1, 2), 6000))
+        server.sendto(b"question", (OUTSIDE[kind], 5000))
+        masqueraded = outside.recvfrom(99)[1][:2]
+        outside.sendto(b"answer", masqueraded)
+        assert server.recv(99) == b"answer"
+        lies = [(OUTSIDE[kind], 5000, masqueraded, server)]
+        if number == 3:  # others may leave, and a source that lies is outside's to refuse
+            lies.append((ADDRESS[kind].format(1, 2), 6000, (OUTSIDE[kind], 5000), outside))
+        for source, port, destination, victim in lies:
+            host.run(f"ip addr add {source} dev eth0{' nodad' * (kind == 6)}", host.sandbox(rogue))
+            with opened(host, rogue, source, socket.SOCK_DGRAM) as liar:
+                liar.bind((source, port))
+                liar.connect(destination)
+                liar.send(b"lie")
+            victim.settimeout(BRIEF)
+            with pytest.raises(TimeoutError):
+                victim.recv(99)
+            host.run(f"ip addr del {source} dev eth0", host.sandbox(rogue))
+
+
+@pytest.mark.parametrize("ipv6", [True, False])
+async def test_the_host_takes_no_router_from_a_container(host: NetnsHost, ipv6: bool) -> None:
+    """Nor an address: anybody with a raw socket can say that they are a router (CVE-2020-13401)."""
+    net = network(1)
+    fields = {name: getattr(net, name) for name in net.__struct_fields__}
+    net = Network(**fields | {"ipv6": ipv6, "pools": net.pools[: 1 + ipv6]})
+    async with with_uplink(host) as kernel:
+        await kernel.apply(made(net) + attached(net, 2, host.sandbox("rogue"), ipv6=ipv6))
+        host.run("sysctl -qw net.ipv6.conf.all.forwarding=0")
+        patience = time.monotonic() + PATIENCE
+        while "tentative" in host.run("ip -6 address show dev br-1").stdout and time.monotonic() < patience:
+            time.sleep(0.05)
+        inside(host, "rogue", lambda: announce_router("eth0"))
+        assert not host.run("ip -6 route show default").stdout
+        assert "dynamic" not in host.run("ip -6 address show dev br-1").stdout
+
+
+def announce_router(link: str) -> None:
+    """A router advertisement (RFC 4861, 4.2) with the prefix 2001:db8:bad::/64, in a frame of its own."""
+    source, everybody = (socket.inet_pton(socket.AF_INET6, a) for a in ("fe80::bad", "ff02::1"))
+    prefix = struct.pack("!4B3I", 3, 4, 64, 0xC0, 3600, 3600, 0) + bytes.fromhex("20010db80bad" + "00" * 10)
+    body = struct.pack("!2B3H2I", 134, 0, 0, 64 << 8, 1800, 0, 0) + prefix
+    summed = source + everybody + struct.pack("!2I", len(body), socket.IPPROTO_ICMPV6) + body
+    words = sum(struct.unpack(f"!{len(summed) // 2}H", summed))
+    checksum = ~(words + (words >> 16)) & 0xFFFF
+    body = body[:2] + struct.pack("!H", checksum) + body[4:]
+    header = struct.pack("!IHBB", 6 << 28, len(body), socket.IPPROTO_ICMPV6, 255)
+    frame = bytes.fromhex("333300000001" + "0242bad0bad0" + "86dd") + header + source + everybody + body
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as raw:
+        raw.bind((link, 0))
+        raw.send(frame)

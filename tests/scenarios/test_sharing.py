@@ -71,3 +71,32 @@ def test_everybody_ends(host: Host, tmp_path: Path) -> None:
     else:
         raise AssertionError("the stopped owner kept its network although nobody ran in it")
     host.ok("fairway rm owner")
+
+
+def test_the_new_owner_wants_more_than_the_old_one_had(host: Host, shop: str) -> None:
+    """A network that the way out leads through then, and a port; the first attempt fails."""
+    host.ok("fairway network create annex")
+    host.ok("fairway rm -f owner")
+    listener = "busybox nc -l -p 8082 & until grep -q :1F92 /proc/net/tcp*; do :; done; "
+    create = "fairway run -d --name owner --network shop --network annex -p 8082:80 -p 81 busybox sleep 600"
+    refused = host.run(f"{listener} {create}; code=$?; kill %1; exit $code")
+    assert "address already in use" in refused.stdout, refused.stdout
+    assert address(host) == shop
+    assert "eth1" not in host.ok("fairway exec server ip link")
+    host.ok("fairway start owner")
+    assert address(host) == shop
+    assert "dev eth1" in host.ok("fairway exec server ip route show default")
+    assert host.ok("curl -sS --max-time 3 http://192.168.56.101:8082/hostname")
+    host.ok("fairway rm -f owner; fairway network disconnect annex server; fairway network rm annex")
+
+
+def test_ports_of_an_owner_that_does_not_run(host: Host, shop: str) -> None:
+    host.ok("fairway stop -t 0 owner && fairway port add owner 8085:80 && fairway port rm owner 8080:80")
+    assert host.ok("curl -sS --max-time 3 http://192.168.56.101:8085/hostname")
+    assert host.run("curl -sS --max-time 1 http://192.168.56.101:8080/hostname").returncode
+    host.stop_daemon()
+    host.start_daemon()
+    assert host.ok("curl -sS --max-time 3 http://192.168.56.101:8085/hostname")
+    host.ok("fairway start owner")
+    assert host.ok("curl -sS --max-time 3 http://192.168.56.101:8085/hostname")
+    assert host.ok("fairway port owner") == "80/tcp -> 0.0.0.0:8085\n80/tcp -> [::]:8085\n"

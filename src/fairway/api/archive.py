@@ -43,7 +43,7 @@ def stat_header(found: PathStat) -> dict[str, str]:
         "name": found.name,
         "size": found.size,
         "mode": go_mode(found.mode),
-        "mtime": times.rfc3339(found.modified),
+        "mtime": times.moment(found.modified),
         "linkTarget": found.target,
     }
     return {"X-Docker-Container-Path-Stat": base64.b64encode(msgspec.json.encode(document)).decode()}

@@ -32,8 +32,11 @@ _RFC3339 = re.compile(
 
 def rfc3339(ns: int) -> str:
     """``2024-05-01T10:00:00.5Z``; Go's zero time for 0."""
-    if ns == 0:
-        return NEVER
+    return moment(ns) if ns else NEVER
+
+
+def moment(ns: int) -> str:
+    """The same of a time that always is one, 0 the epoch: the times of files."""
     seconds, fraction = divmod(ns, SECOND)
     digits = f"{fraction:09d}".rstrip("0")
     return f"{_second(seconds)}.{digits}Z" if digits else f"{_second(seconds)}Z"

@@ -32,7 +32,8 @@ async def top(pids: Collection[int], arguments: str) -> tuple[Sequence[str], lis
         raise System(f"Error running ps: {error}") from None
     output, complaint = await process.communicate()
     if process.returncode:
-        raise System(f"Error running ps: {complaint.decode(errors='replace').strip()}")
+        first, *_ = complaint.decode(errors="replace").splitlines() or [f"exit status {process.returncode}"]
+        raise System(f"ps: {first}")
     return table(output.decode(errors="replace"), pids)
 
 

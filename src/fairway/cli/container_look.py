@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from fairway.api.client import quote
+from fairway.api.client import ApiError, quote
 from fairway.cli import port_live
 from fairway.cli.command import ONE, SOME, Arity, Command, Invocation
-from fairway.cli.exits import FAILED, OK, Exit
+from fairway.cli.exits import FAILED, OK, Exit, describe
 from fairway.cli.table import align
 from fairway.cli.units import natural
 
@@ -13,7 +13,14 @@ _CHANGES = {0: "C", 1: "A", 2: "D"}
 
 
 def _port(given: Invocation) -> int:
-    container = given.client.get(f"/containers/{quote(given.args[0])}/json")
+    name = given.args[0]
+    try:
+        container = given.client.get(f"/containers/{quote(name)}/json")
+    except ApiError as error:
+        if name not in PORT.verbs:
+            raise
+        usage = f"Usage:  fairway port {name} {PORT.verbs[name].synopsis}"
+        raise Exit(FAILED, f"{describe(error)}\n\n{usage}") from error
     ports = container["NetworkSettings"].get("Ports") or {}
     if len(given.args) == 1:
         lines = [

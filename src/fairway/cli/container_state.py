@@ -96,6 +96,8 @@ def _rm(given: Invocation) -> int:
 
 def _rename(given: Invocation) -> int:
     old, new = given.args
+    if not old or not new:
+        raise Exit(FAILED, "Error: Neither old nor new names may be empty")
     try:
         given.client.request("POST", f"/containers/{quote(old)}/rename", {"name": new}).read()
     except ApiError as error:

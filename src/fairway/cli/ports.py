@@ -104,9 +104,11 @@ def _address(text: str) -> str:
     bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
     if bare:
         try:
-            ip_address(bare.partition("%")[0])
+            zone = getattr(ip_address(bare), "scope_id", None)
         except ValueError as error:
             raise InvalidParameter(f"invalid IP address: {bare}") from error
+        if zone:  # Docker's command knows none, and nothing could tell the kernel of it
+            raise InvalidParameter(f"invalid IP address: {bare}")
     return bare
 
 

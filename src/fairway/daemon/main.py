@@ -1,6 +1,7 @@
 """``fairwayd``: command line → configuration → the running daemon."""
 
 import contextlib
+import gc
 import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -14,6 +15,10 @@ from fairway.daemon import arguments, flags, logging, pidfile, server, wiring
 from fairway.daemon.config import Config, read
 from fairway.engine.settings import Settings
 from fairway.model.errors import Fault
+
+NEW_OBJECTS = 20_000
+"""Allocations between two collections of cyclic garbage. A start with 10,000 ports makes 100,000 objects that are
+in no cycle; with Python's 700 it takes 15 % longer."""
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -39,6 +44,8 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def _run(config: Config, words: Sequence[str]) -> int:
     logging.set_up("debug" if config.debug else config.log_level)
+    gc.freeze()
+    gc.set_threshold(NEW_OBJECTS, 20)
     try:
         with pidfile.held(Path(config.pidfile)):
             uvloop.run(server.run(config, words, assembled))

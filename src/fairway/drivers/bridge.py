@@ -84,7 +84,9 @@ def own_bridge(network: Network, settings: BridgeOptions) -> list[Fact]:
     ]
     if network.ipv6:
         addresses.append(AddressFact(HOST, name, LINK_LOCAL))
-    return [bridge, *addresses]
+    # Else a container that announces itself as a router gives the host an address and a default route, in
+    # networks without IPv6, too: CVE-2020-13401.
+    return [bridge, *addresses, Sysctl(HOST, f"net/ipv6/conf/{name}/accept_ra", "0")]
 
 
 def foreign_bridge(network: Network, settings: BridgeOptions) -> list[Fact]:

@@ -140,6 +140,8 @@ def _check_config(config: Config) -> None:
 
 def _check_network_mode(request: ContainerRequest) -> None:
     mode, config, host = request.host.network_mode, request.config, request.host
+    if mode in ("container", "container:"):
+        raise InvalidParameter("invalid network mode: invalid container format container:<name|id>")
     if mode.startswith("container:"):
         for given, what in (
             (config.hostname, "hostname and the network mode"),
@@ -158,8 +160,6 @@ def _check_network_mode(request: ContainerRequest) -> None:
         ):
             if given:
                 raise InvalidParameter(f"conflicting options: {what}")
-        if not mode.removeprefix("container:"):
-            raise InvalidParameter("invalid network mode: container: needs the name or id of a container")
     if mode == "host" and host.links:
         raise InvalidParameter(
             "conflicting options: host type networking can't be used with links. "

@@ -63,9 +63,11 @@ def spelled_out(container: Container) -> dict[str, tuple[PortBinding, ...]]:
 def changed(container: Container, changes: Bindings) -> HostConfig:
     """The host configuration with the bindings of some container ports replaced; none removes a port's.
 
-    Publish-all is spelled out, lest it brings back what is removed.
+    Publish-all is spelled out, lest it brings back what is removed. Raises InvalidParameter.
     """
     replaced = {key(port): given for port, given in changes.items()}
+    for port in replaced:
+        _container_port(port)  # those too that are removed
     bindings = {key(port): given for port, given in spelled_out(container).items()} | replaced
     return msgspec.structs.replace(
         container.host,

@@ -13,7 +13,7 @@ from fairway.engine.links import Links, elements
 from fairway.engine.names import resolves
 from fairway.engine.naming import Naming
 from fairway.engine.publishing import Publishing
-from fairway.engine.teardown import withdraw_wholly
+from fairway.engine.teardown import record, withdraw_wholly
 from fairway.model.address import host
 from fairway.model.container import Container
 from fairway.model.errors import Conflict, Fault, Forbidden, NotFound
@@ -133,10 +133,10 @@ class Connecting:
             await core.state.commit(end=endpoint)
         except BaseException:
             current = core.state.containers[container.id]
-            await core.state.record(before, delete=[endpoint], end=endpoint)
+            await record(core, before, delete=[endpoint], end=endpoint)
             await withdraw_wholly(core, plan.inverse(), network.name)
             chosen = container if current is before else current  # another automatic port, maybe
-            self._publishing.ports.release(chosen.ports, before.ports)
+            self._publishing.ports.release(before.id, chosen.ports, before.ports)
             self._attachments.release(endpoint)
             await self._naming.republish(container, [network])
             if not had_resolver:
@@ -152,7 +152,7 @@ class Connecting:
         await withdraw_wholly(
             core, difference(self._attachments.sandbox_facts(left, sandbox), before), network.name
         )
-        self._publishing.ports.release(container.ports, left.ports)
+        self._publishing.ports.release(left.id, container.ports, left.ports)
         self._attachments.release(endpoint)
         self._forget_in_hosts(container, endpoint)
         self._links.forget(container.id)

@@ -11,6 +11,7 @@ from fairway.engine import links as linking
 from fairway.engine.core import Core
 from fairway.engine.creation import Creation, check_free
 from fairway.engine.lifecycle import Lifecycle
+from fairway.engine.removing import Removing
 from fairway.engine.signals import parse_signal
 from fairway.engine.updating import Updating
 from fairway.engine.volumes import Volumes
@@ -22,7 +23,6 @@ from fairway.model.container import (
     Health,
     HostConfig,
     State,
-    Status,
 )
 from fairway.model.errors import Conflict, Fault, InvalidParameter, NotFound, NotModified
 from fairway.model.network import Endpoint, Network, Sandbox
@@ -40,7 +40,8 @@ class Containers:
         self._waiters = waiters
         self._creation = Creation(core, volumes)
         self._updating = Updating(core, lifecycle.publishing)
-        lifecycle.auto_remove = self._remove_ended
+        self._removing = Removing(core, lifecycle, volumes, waiters, self._kill)
+        lifecycle.auto_remove = self._removing.remove_ended
 
     # Looking.
 
@@ -120,7 +121,7 @@ class Containers:
         except Fault:
             current = self._core.state.containers.get(container.id)
             if current and current.host.auto_remove and container.id not in self._lifecycle.staying:
-                await self._remove_ended(current)
+                await self._removing.remove_ended(current)
             raise
 
     async def stop(self, reference: str, timeout: int | None, signal: str) -> None:
@@ -165,6 +166,9 @@ class Containers:
         await core.runtime.kill(container.id, signals.SIGKILL)
         await exited
 
+    async def _kill(self, container: Container) -> None:
+        await self._stop(container, 0, signals.SIGKILL)
+
     async def _by_user(self, container: Container) -> None:
         """Remember that the coming exit is wanted, so that no restart policy acts on it."""
         state = msgspec.structs.replace(container.state, stopped_by_user=True)
@@ -173,10 +177,17 @@ class Containers:
     async def restart(self, reference: str, timeout: int | None, signal: str) -> None:
         container = self.find(reference)
         number = parse_signal(signal) if signal else None
+        try:
+            await self._restart(container, timeout, number)
+        except Fault as fault:
+            raise type(fault)(f"Cannot restart container {reference}: {fault.message}") from fault
+        self._core.events.container(container, "restart")
+
+    async def _restart(self, container: Container, timeout: int | None, signal: int | None) -> None:
         self._lifecycle.staying.add(container.id)  # an exit that is part of a restart removes nothing
         try:
             if container.state.running:
-                await self._stop(container, timeout, number)
+                await self._stop(container, timeout, signal)
                 self._core.events.container(container, "stop")
             async with self._core.locks.hold(f"container/{container.id}"):
                 container = self.find(container.id)
@@ -184,11 +195,13 @@ class Containers:
                     await self._start(container)
         finally:
             self._lifecycle.staying.discard(container.id)
-        self._core.events.container(container, "restart")
 
     async def kill(self, reference: str, signal: str) -> None:
         number = parse_signal(signal or "SIGKILL")
-        container = self.find(reference)
+        try:
+            container = self.find(reference)
+        except NotFound as fault:
+            raise NotFound(f"Cannot kill container: {reference}: {fault.message}") from None
         async with self._core.locks.hold(f"container/{container.id}"):
             container = self.find(container.id)
             self._must_run(container, f"Cannot kill container: {reference}: ")
@@ -318,84 +331,13 @@ class Containers:
         return await self._updating.update(reference, changes)
 
     async def remove(self, reference: str, *, volumes: bool, force: bool, link: bool) -> None:
-        container = self.find(reference)
-        if link:
-            await self._lifecycle.links.remove(reference)
-            return
-        if container.state.running and not force:
-            action = "Unpause and then stop" if container.state.status == "paused" else "Stop"
-            raise Conflict(
-                f'cannot remove container "{container.name}": container is '
-                f"{container.state.status}: {action.lower()} the container before removing or force remove"
-            )
-        while not await self._removed(container, volumes=volumes):
-            if not force:
-                raise Conflict(f'cannot remove container "{container.name}": it was started again')
-            await self._stop(container, 0, signals.SIGKILL)
-
-    async def _removed(self, container: Container, *, volumes: bool) -> bool:
-        """Remove it unless it runs; whether it is gone."""
-        async with self._core.locks.hold(f"container/{container.id}"):
-            current = self._core.state.containers.get(container.id)
-            if current is None:  # removed by its own --rm
-                return True
-            if current.state.running:
-                return False
-            await self._remove(current, volumes=volumes)
-            return True
-
-    async def finish_removal(self, container: Container) -> None:
-        """Remove what an earlier daemon was removing, or should have as it ended with ``--rm``."""
-        async with self._core.locks.hold(f"container/{container.id}"):
-            await self._remove(container, volumes=container.host.auto_remove)
-
-    async def _remove_ended(self, container: Container) -> None:
-        """``--rm``: the container and its anonymous volumes; the caller holds the lock."""
-        await self._remove(container, volumes=True)
-
-    async def _remove(self, container: Container, *, volumes: bool) -> None:
-        core = self._core
-        if container.sandbox:
-            container = await self._lifecycle.sharing.bequeath(container)
-        await core.state.commit(_with_status(container, "removing"))
-        try:
-            await core.runtime.forget(container.id)
-            await core.images.discard(container.id)
-            await asyncio.to_thread(core.files.remove, container.id)
-        except BaseException:  # as in Docker it stays, dead, and can be removed again
-            await core.state.record(_with_status(container, "dead"))
-            raise
-        await core.state.commit(delete=[container, *core.state.endpoints_of(container.id)])
-        self._lifecycle.links.forget(container.id)
-        self._lifecycle.health.forget(container.id)
-        core.events.container(container, "destroy")
-        self._waiters.removed(
-            container.id, Exit(code=container.state.exit_code, finished=container.state.finished)
-        )
-        if volumes:
-            await self._remove_volumes(container)
-
-    async def _remove_volumes(self, container: Container) -> None:
-        for mount in container.mounts:
-            volume = self._core.state.volumes.get(mount.name)
-            if volume and volume.anonymous and not self._volumes.users(volume.name):
-                await self._volumes.remove(volume.name, force=True)
+        """With ``link``, what goes is a link, named ``linker/alias``."""
+        await self._removing.remove(reference, volumes=volumes, force=force, link=link)
 
     async def prune(self, which: PruneFilter) -> tuple[Sequence[str], int]:
         """Remove stopped containers; their ids and the bytes freed."""
-        removed, freed = [], 0
-        for container in self.all():
-            if container.state.running or not which.admits(container.config.labels, container.created):
-                continue
-            try:
-                size = await self.writable_size(container.id)
-                await self.remove(container.id, volumes=False, force=False, link=False)
-            except (Conflict, NotFound):  # started, or removed by someone else, meanwhile
-                continue
-            removed.append(container.id)
-            freed += size
-        return removed, freed
+        return await self._removing.prune(which)
 
-
-def _with_status(container: Container, status: Status) -> Container:
-    return msgspec.structs.replace(container, state=msgspec.structs.replace(container.state, status=status))
+    async def finish_removal(self, container: Container) -> None:
+        """Remove what an earlier daemon was removing, or should have as it ended with ``--rm``."""
+        await self._removing.finish(container)

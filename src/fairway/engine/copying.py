@@ -9,10 +9,11 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from fairway.engine.core import Core
+from fairway.engine.dependence import network_owner
 from fairway.engine.launching import populate
 from fairway.engine.lifecycle import Lifecycle
 from fairway.model.container import Container
-from fairway.model.errors import NotFound
+from fairway.model.errors import InvalidParameter, NotFound
 from fairway.model.tree import PathStat, Tree, TreeMount
 
 
@@ -81,11 +82,9 @@ class Copying:
 
     def _own_files(self, container: Container) -> Iterator[TreeMount]:
         """hosts, hostname and resolv.conf, which a container that shares another's network has from that."""
-        owner = container
         try:
-            while owner.host.network_mode.startswith("container:"):
-                owner = self._core.state.container(owner.host.network_mode.removeprefix("container:"))
-        except NotFound:
+            owner = network_owner(self._core.state, container)
+        except (NotFound, InvalidParameter):
             return
         for name in ("hosts", "hostname", "resolv.conf"):
             yield TreeMount(source=self._core.files.path(owner.id, name), destination=f"/etc/{name}")

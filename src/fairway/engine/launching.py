@@ -8,14 +8,17 @@ import asyncio
 from collections.abc import Callable
 
 from fairway.engine.core import Core
+from fairway.engine.dependence import network_owner
 from fairway.engine.files import hosts
 from fairway.engine.links import environment
 from fairway.engine.names import hosts_lines
 from fairway.engine.protocols import Files
 from fairway.model.address import Address
 from fairway.model.container import Container
-from fairway.model.errors import Conflict, InvalidParameter
+from fairway.model.errors import Conflict, InvalidParameter, System
 from fairway.model.process import Launch
+
+FILES = ("hosts", "hostname", "resolv.conf")
 
 
 class Launching:
@@ -28,40 +31,46 @@ class Launching:
     async def prepare(self, container: Container, rootfs: str) -> Launch:
         """Write the container's files, fill its new volumes, and put together what the runtime needs.
 
-        Raises Conflict when a container whose namespaces it shares does not run, System when one that it
-        links to does not.
+        Raises Conflict when a container whose process namespaces it shares does not run, System when one that
+        it links to does not.
         """
-        peer = self.peer(container)
-        files = await asyncio.to_thread(self._files, container, peer)
+        owner = network_owner(self._core.state, container)
+        # An heir's files were those of the removed owner: whoever joins the heir gets new ones.
+        written = owner is container or owner.host.network_mode.startswith("container:")
+        hostname = self._hostname(owner)
+        if written:
+            await asyncio.to_thread(self._write_files, owner, hostname)
         await asyncio.to_thread(populate, self._core.files, container, rootfs)
         return Launch(
             container=container,
             rootfs=rootfs,
             namespace=self._namespace(container),
-            hostname=self._hostname(container, peer),
-            files=files,
+            hostname=hostname,
+            files={f"/etc/{name}": self._core.files.path(owner.id, name) for name in FILES},
             environment=environment(self._core.state, container),
             joins=self._joins(container),
         )
 
-    def peer(self, container: Container) -> Container | None:
-        """The container whose network this one shares."""
+    def check_peer(self, container: Container) -> None:
+        """Make sure that the container runs whose network this one shares, unless it has inherited that.
+
+        Raises NotFound, Conflict, System.
+        """
         mode = container.host.network_mode
-        if not mode.startswith("container:"):
-            return None
+        if container.sandbox or not mode.startswith("container:"):
+            return
         peer = self._core.state.container(mode.removeprefix("container:"))
+        if peer.id == container.id:
+            raise System("cannot join own network namespace")
         if peer.state.status == "restarting":
             raise Conflict(f"Container {peer.id} is restarting, wait until the container is running")
         if not peer.state.running:
             raise Conflict(f"cannot join network namespace of a non running container: {peer.id}")
-        return peer
 
     def sandbox(self, container: Container) -> str:
         """Id of the sandbox that the container runs in; empty only if that is meant to be the host's."""
-        owner = container
-        while not (owner.sandbox or owner.joined) and (peer := self.peer(owner)):
-            owner = peer
-        found = owner.sandbox or owner.joined
+        owner = network_owner(self._core.state, container)
+        found = owner.sandbox
         if found not in self._core.state.sandboxes and (found or owner.host.network_mode != "host"):
             raise Conflict(f"cannot join network namespace of a non running container: {owner.id}")
         return found
@@ -71,9 +80,7 @@ class Launching:
         sandbox = self.sandbox(container)
         return self._core.state.sandboxes[sandbox].key if sandbox else ""
 
-    def _hostname(self, container: Container, peer: Container | None) -> str:
-        if peer:
-            return self._hostname(peer, self.peer(peer))
+    def _hostname(self, container: Container) -> str:
         if container.config.hostname:
             return container.config.hostname
         shared = container.host.network_mode == "host" or container.host.uts_mode == "host"
@@ -84,30 +91,23 @@ class Launching:
         for kind, mode in (("pid", container.host.pid_mode), ("ipc", container.host.ipc_mode)):
             if mode.startswith("container:"):
                 peer = self._core.state.container(mode.removeprefix("container:"))
-                if not peer.state.running:
+                if not peer.state.active:
                     raise Conflict(
                         f"cannot join {kind.upper()} namespace of a non running container: {peer.id}"
                     )
                 joins[kind] = peer.state.pid
         return joins
 
-    def _files(self, container: Container, peer: Container | None) -> dict[str, str]:
-        """Write hosts, hostname and resolv.conf, or share the peer's; path inside → path on the host."""
-        core, owner = self._core, peer or container
-        if not peer:
-            hostname = self._hostname(container, None)
-            own = hosts_lines(core.state, container, hostname)
-            extra = [line for entry in container.host.extra_hosts for line in self._extra(container, entry)]
-            host_mode = container.host.network_mode == "host"
-            text = core.files.hosts() if host_mode and not extra else hosts(extra, own)
-            core.files.write(container.id, "hosts", text)
-            core.files.write(container.id, "hostname", hostname + "\n")
-            self._write_resolv_conf(container)
-        while owner.host.network_mode.startswith("container:"):
-            owner = core.state.container(owner.host.network_mode.removeprefix("container:"))
-        return {
-            f"/etc/{name}": core.files.path(owner.id, name) for name in ("hosts", "hostname", "resolv.conf")
-        }
+    def _write_files(self, container: Container, hostname: str) -> None:
+        """Write hosts, hostname and resolv.conf. Blocking."""
+        core = self._core
+        own = hosts_lines(core.state, container, hostname)
+        extra = [line for entry in container.host.extra_hosts for line in self._extra(container, entry)]
+        host_mode = container.host.network_mode == "host"
+        text = core.files.hosts() if host_mode and not extra else hosts(extra, own)
+        core.files.write(container.id, "hosts", text)
+        core.files.write(container.id, "hostname", hostname + "\n")
+        self._write_resolv_conf(container)
 
     def _extra(self, container: Container, entry: str) -> list[str]:
         """``name:host-gateway`` is a line for each family in which the container can reach its host."""

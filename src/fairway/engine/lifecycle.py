@@ -14,9 +14,11 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from fairway.engine.attachments import Attachments, check_request
+from fairway.engine.attachments import Attachments
 from fairway.engine.connecting import Connecting
 from fairway.engine.core import Core
+from fairway.engine.dependence import in_need_of
+from fairway.engine.entering import Entering
 from fairway.engine.health import HealthMonitor
 from fairway.engine.launching import Launching
 from fairway.engine.links import Links, environment
@@ -24,15 +26,14 @@ from fairway.engine.looking import Looking
 from fairway.engine.naming import Naming
 from fairway.engine.publishing import Publishing
 from fairway.engine.sharing import Sharing
-from fairway.engine.state import Stored
 from fairway.engine.streams import PendingStreams
 from fairway.engine.tasks import Tasks
 from fairway.engine.teardown import record, withdraw_wholly
 from fairway.engine.waiters import Waiters
 from fairway.model.container import Container, Exit, State
-from fairway.model.errors import Fault, InvalidParameter, NotFound
-from fairway.model.network import Endpoint, Network, Sandbox
-from fairway.plan import Fact, Overlay, establish, withdraw
+from fairway.model.errors import Fault, NotFound
+from fairway.model.network import Network
+from fairway.plan import Fact, Overlay, Plan, difference, establish, withdraw
 
 LOST = 255
 """Docker's exit code of a container whose exit nobody saw."""
@@ -57,7 +58,6 @@ class Lifecycle:
         self._core = core
         self._attachments = attachments
         self._naming = naming
-        self._connecting = connecting
         self._waiters = waiters
         self._pending: dict[str, list[PendingStreams]] = {}
         self._tasks = Tasks(core.log)
@@ -69,6 +69,7 @@ class Lifecycle:
         self.ports = publishing.ports
         self.links = Links(core)
         self.sharing = Sharing(core, attachments, naming, self.ports, self._tasks)
+        self._entering = Entering(core, attachments, connecting, publishing, self._launching, self.sharing)
         self.auto_remove: Callable[[Container], Awaitable[None]] | None = None
         self.staying: set[str] = set()
         """Containers being restarted by a user: their exit removes nothing."""
@@ -91,18 +92,23 @@ class Lifecycle:
 
     async def _start(self, container: Container) -> None:
         core, state = self._core, self._core.state
-        self._launching.peer(container)  # raises before anything is taken
+        self._launching.check_peer(container)  # raises before anything is taken
         environment(state, container)  # so does this
-        kept = container.sandbox
-        container = await self._enter_networks(container)
+        kept = {e.id for e in state.endpoints_of(container.id) if e.id}
+        entry = await self._entering.enter(container)
+        container = entry.container
         sandbox = state.sandboxes.get(container.sandbox)
         try:
             overlay = await self.overlay(container)
             if sandbox:
                 await self._naming.publish(container)
-            container, plan = await self.publishing.apply(
-                container, lambda c: establish((overlay, *self._network_facts(c)))
-            )
+
+            def wanted(container: Container) -> Plan:
+                facts = self._network_facts(container)
+                surplus = frozenset(entry.facts).difference(facts)
+                return difference((), surplus) + establish((overlay, *facts))
+
+            container, plan = await self.publishing.apply(container, wanted)
             await self.links.settle(container, plan.facts())
             launch = await self._launching.prepare(container, overlay.target)
             self.links.introduce(container)
@@ -123,82 +129,15 @@ class Lifecycle:
                 await self._clear(container)
                 raise
         except BaseException:
-            if not self.sharing.sharers(container.sandbox):
-                await self.sharing.release(state.containers[container.id])
+            await self._entering.leave(entry)
             await self._unmount(container)
             raise
-        for network, _ in () if kept else state.attachments(container.id):
-            core.events.network(network, "connect", container.id)
+        self.ports.release(container.id, entry.ports, container.ports)
+        for network, endpoint in state.attachments(container.id):
+            if endpoint.id not in kept:
+                core.events.network(network, "connect", container.id)
         core.events.container(container, "start")
         self.watch(container)
-
-    async def _enter_networks(self, container: Container) -> Container:
-        """Reserve sandbox and endpoints and commit them, marked as being under way."""
-        core, mode = self._core, container.host.network_mode
-        if mode.startswith("container:"):
-            container = msgspec.structs.replace(container, joined=self._launching.sandbox(container))
-            await core.state.commit(container, begin=container)
-            return container
-        if container.sandbox:  # others run in it
-            await core.state.commit(container, begin=container)
-            return container
-        container = await self.sharing.take_over(container, mode, core.state.attachments(container.id))
-        for network, _ in core.state.attachments(container.id):
-            await self._connecting.settled(network)
-        if not core.state.endpoints_of(container.id) and not self._without_network(mode):
-            await self._connecting.settled(core.state.network(mode))
-        # From here to the commit nothing is awaited but ports: no network can go before it is in use.
-        self._ensure_endpoint(container, mode)
-        sandbox = None
-        if mode != "host" and not container.sandbox:
-            sandbox_id = core.identity.id()
-            sandbox = Sandbox(id=sandbox_id, key=f"{core.settings.exec_root}/netns/{sandbox_id[:12]}")
-            container = msgspec.structs.replace(container, sandbox=sandbox_id)
-        reserved: list[Endpoint] = []
-        try:
-            for network, endpoint in self._in_order(container, mode):
-                if endpoint.id:  # taken over
-                    continue
-                check_request(network, endpoint.request)
-                new = self._attachments.reserve(network, container, endpoint)
-                reserved.append(new)
-                core.state.place(new)
-            ports = await self.publishing.choose(container)
-            container = msgspec.structs.replace(container, ports=ports)
-            things: list[Stored] = [container, *reserved, *([sandbox] if sandbox else [])]
-            await core.state.commit(*things, begin=container)
-        except BaseException:
-            self.ports.release(container.ports)
-            for endpoint in reserved:
-                core.state.place(self._attachments.idle(endpoint))
-                self._attachments.release(endpoint)
-            raise
-        return container
-
-    def _without_network(self, mode: str) -> bool:
-        """Where there is no default network (``--bridge none``), its containers have loopback only (moby)."""
-        return mode == "bridge" and self._core.state.network_named(mode) is None
-
-    def _ensure_endpoint(self, container: Container, mode: str) -> None:
-        """The network of the container's mode may have been made after the container."""
-        state = self._core.state
-        if not state.endpoints_of(container.id) and not self._without_network(mode):
-            state.place(Endpoint(network_id=state.network(mode).id, container_id=container.id))
-        for endpoint in state.endpoints_of(container.id):
-            network = state.networks.get(endpoint.network_id)
-            if network is None:
-                raise NotFound(
-                    f"failed to set up container networking: network {endpoint.network_id} not found"
-                )
-            if network.config_only:
-                raise InvalidParameter(
-                    f"network {network.name} only holds settings: it cannot be used by containers"
-                )
-
-    def _in_order(self, container: Container, mode: str) -> list[tuple[Network, Endpoint]]:
-        """The network of the mode first, so that it becomes eth0; then by name."""
-        pairs = self._core.state.attachments(container.id)
-        return sorted(pairs, key=lambda pair: (mode not in (pair[0].name, pair[0].id), pair[0].name))
 
     async def overlay(self, container: Container) -> Overlay:
         """The container's root file system as a fact; its directories exist afterwards."""
@@ -222,12 +161,13 @@ class Lifecycle:
         current = self._core.state.containers.get(container.id)
         if current is None:
             return
+        if current.sandbox and not self.sharing.sharers(current.sandbox):  # nobody is left in a kept one
+            await self.sharing.release(current)
+            current = self._core.state.containers[container.id]
         state = msgspec.structs.replace(current.state, exit_code=code, error=reason)
         if state.status != "created":
             state = msgspec.structs.replace(state, status="exited", pid=0)
         failed = msgspec.structs.replace(current, state=state, joined="")
-        if not self.sharing.sharers(failed.sandbox):
-            failed = msgspec.structs.replace(failed, sandbox="", ports=())
         await record(self._core, failed, *self._core.state.endpoints_of(container.id), end=failed)
         self.sharing.left(current.joined)
         self._waiters.exited(container.id, Exit(code=code, finished=self._core.clock.now()))
@@ -313,6 +253,8 @@ class Lifecycle:
 
     async def _restart_later(self, container_id: str, delay: float) -> None:
         await self._core.clock.sleep(delay)
+        while self._waits(container_id):
+            await self._core.clock.sleep(RESTART_DELAY)
         async with self._core.locks.hold(f"container/{container_id}"):
             container = self._core.state.containers.get(container_id)
             if container is None or container.state.status != "restarting":
@@ -323,6 +265,15 @@ class Lifecycle:
                 self._core.log.warning(
                     "cannot restart a container", container=container.name, error=e.message
                 )
+
+    def _waits(self, container_id: str) -> bool:
+        """Whether those that the container needs are about to restart, too, as after a reboot of the host."""
+        state = self._core.state
+        container = state.containers.get(container_id)
+        if container is None or container.state.status != "restarting":
+            return False
+        others = in_need_of(state, container)
+        return container_id not in others and any(o.state.status == "restarting" for o in others.values())
 
     async def cancel_restart(self, container: Container) -> Container:
         """A stop while waiting for a restart: it stays exited. The caller holds the lock."""
@@ -348,6 +299,12 @@ class Lifecycle:
         """The container goes by another name now."""
         if container.sandbox:
             await self._naming.republish(container)
+
+    def forget(self, container_id: str) -> None:
+        """The container was removed."""
+        self._overlays.pop(container_id, None)
+        self.links.forget(container_id)
+        self.health.forget(container_id)
 
     async def close(self) -> None:
         """Stop looking after containers; they go on."""

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import msgspec
 
 from fairway.engine.core import Core
+from fairway.engine.dependence import network_owner
 from fairway.engine.files import relinked
 from fairway.engine.state import State
 from fairway.engine.teardown import withdraw_wholly
@@ -57,7 +58,7 @@ def resolved(state: State, texts: Iterable[str]) -> tuple[Link, ...]:
     links: dict[str, Link] = {}
     for text in texts:
         name, alias = parse_link(text)
-        target = _owner(state, _named(state, name))
+        target = _target(state, name)
         if target.host.network_mode == "host":
             raise InvalidParameter(
                 "conflicting options: host type networking can't be used with links. "
@@ -67,21 +68,10 @@ def resolved(state: State, texts: Iterable[str]) -> tuple[Link, ...]:
     return tuple(links.values())
 
 
-def _owner(state: State, container: Container) -> Container:
-    """The container whose network it shares, however many stand between."""
-    seen = {container.id}
-    while container.host.network_mode.startswith("container:"):
-        container = _named(state, container.host.network_mode.removeprefix("container:"))
-        if container.id in seen:
-            raise InvalidParameter(f"container {container.name} shares its own network")
-        seen.add(container.id)
-    return container
-
-
-def _named(state: State, name: str) -> Container:
+def _target(state: State, name: str) -> Container:
     """Not NotFound: the CLI would take that to be about the image."""
     try:
-        return state.container(name)
+        return network_owner(state, state.container(name))
     except NotFound as fault:
         raise InvalidParameter(f"could not get container for {name}: {fault.message}") from None
 
@@ -105,22 +95,6 @@ def names(state: State, container: Container) -> list[str]:
 def _name(state: State, link: Link) -> str:
     target = state.containers.get(link.target)
     return target.name if target else link.name
-
-
-def by_dependence(containers: Iterable[Container]) -> list[Container]:
-    """In an order in which they can be started: targets before their linkers."""
-    waiting = {c.id: c for c in containers}
-    ordered: list[Container] = []
-
-    def take(container: Container) -> None:
-        for link in container.links:
-            if target := waiting.pop(link.target, None):
-                take(target)
-        ordered.append(container)
-
-    while waiting:
-        take(waiting.pop(next(iter(waiting))))
-    return ordered
 
 
 # What a link gives.
@@ -186,7 +160,8 @@ def variables(path: str, address: Address, config: Config) -> list[str]:
     at = f"[{address}]" if family(address) == 6 else address
     result = [f"{prefix}_NAME={path}"]
     if ports:
-        result.append(f"{prefix}_PORT={ports[0][0]}://{at}:{ports[0][1]}")
+        protocol, port = min(ports, key=lambda each: (each[1], each[0] != "tcp"))
+        result.append(f"{prefix}_PORT={protocol}://{at}:{port}")
     for protocol, port in ports:
         name = f"{prefix}_PORT_{port}_{protocol.upper()}"
         result += [
@@ -211,12 +186,12 @@ def variables(path: str, address: Address, config: Config) -> list[str]:
 
 
 def _ranges(ports: Sequence[tuple[str, int]]) -> Iterator[tuple[str, int, int]]:
-    """Runs of two or more consecutive ports of one protocol: protocol, first, last."""
+    """Runs of three or more consecutive ports of one protocol: protocol, first, last."""
     start = 0
     for i, (protocol, port) in enumerate(ports, 1):
         if i < len(ports) and ports[i] == (protocol, port + 1):
             continue
-        if i - start > 1:
+        if i - start > 2:
             yield protocol, ports[start][1], port
         start = i
 

@@ -68,9 +68,10 @@ class Looking:
 
     async def _hold(self, container: Container, party: _Party) -> None:
         try:
-            overlay = await self._overlay(container)
             async with self._core.locks.hold(f"container/{container.id}"):
-                if self._core.state.container(container.id).state.active:
+                current = self._core.state.container(container.id)
+                overlay = await self._overlay(current)
+                if current.state.active:
                     party.ready.set_result(overlay.target)
                     await party.left.wait()
                     return

@@ -74,10 +74,10 @@ def _addresses(state: State, reference: str, network: Network) -> tuple[Address,
 
 
 def hosts_lines(state: State, container: Container, hostname: str) -> list[tuple[str, str]]:
-    """Own addresses and names for /etc/hosts: address, then "hostname.domain hostname"."""
-    names = (
-        f"{hostname}.{container.config.domainname} {hostname}" if container.config.domainname else hostname
-    )
+    """Own addresses and names for /etc/hosts: address, then "hostname.domain hostname", however given."""
+    domain = container.config.domainname
+    full = f"{hostname}.{domain}" if domain else hostname
+    names = " ".join(dict.fromkeys((full, full.partition(".")[0])))
     pairs = [
         (host(address), names)
         for _, endpoint in state.attachments(container.id)

@@ -12,7 +12,7 @@ from fairway.engine.connecting import Connecting
 from fairway.engine.core import Core
 from fairway.engine.network_facts import network_facts
 from fairway.engine.obstacles import Obstacles
-from fairway.engine.teardown import withdraw_wholly
+from fairway.engine.teardown import record, withdraw_wholly
 from fairway.model.address import Cidr
 from fairway.model.container import Container
 from fairway.model.errors import Conflict, Forbidden, InvalidParameter, NotFound
@@ -60,8 +60,7 @@ class Networks:
             raise Conflict(f"network with name {request.name} already exists")
         network = self._build(request, occupied)
         await self._establish(network)
-        await self._obstacles.look()
-        return network, "\n".join(await self._obstacles.of(network))
+        return network, "\n".join(await self._obstacles.of_new(network))
 
     async def remove(self, reference: str) -> None:
         network = self.find(reference)
@@ -121,7 +120,7 @@ class Networks:
                 await withdraw_wholly(self._core, plan.inverse(), network.name)
                 stale = [e for _, e in state.members(network.id)]
                 self._core.ipam.remove(network.id)
-                await state.record(delete=[network, *stale], end=network)
+                await record(self._core, delete=[network, *stale], end=network)
                 raise
         self._core.events.network(network, "create")
 

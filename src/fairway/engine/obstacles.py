@@ -1,7 +1,7 @@
 """What other programs' packet filters stop of our networks: reported with its remedy, never changed.
 
-It is looked at when the daemon starts, when a network is made, and whenever somebody asks (info, inspect);
-what is found then for the first time is logged.
+It is looked at when the daemon starts, when a network is made (at that network alone, however many there
+are), and whenever somebody asks (info, inspect). What is found for the first time is logged.
 """
 
 from collections.abc import Iterable, Sequence
@@ -30,6 +30,14 @@ class Obstacles:
             if text not in self._known:
                 self._core.log.warning(text)
         self._known = frozenset(found)
+        return found
+
+    async def of_new(self, network: Network) -> Sequence[str]:
+        """Warnings about a network that has just been made."""
+        found = await self.of(network)
+        for text in found:
+            if text not in self._known:
+                self._core.log.warning(text, network=network.name)
         return found
 
     async def of(self, network: Network) -> Sequence[str]:

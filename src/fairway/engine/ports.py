@@ -37,16 +37,20 @@ class Ports:
         for port in ports:
             self._held.setdefault((port.protocol, port.host_port), {})[port.host_address] = container_id
 
-    def release(self, ports: Iterable[PortMapping], still: Iterable[PortMapping] = ()) -> None:
-        """Let go of host ports, but not of those that ``still`` mappings have."""
+    def release(
+        self, container_id: str, ports: Iterable[PortMapping], still: Iterable[PortMapping] = ()
+    ) -> None:
+        """Let go of a container's host ports, but not of those that ``still`` mappings have."""
         needed = frozenset(map(_claim, still))
         for port in ports:
             if _claim(port) in needed:
                 continue
-            holders = self._held.get((port.protocol, port.host_port), {})
-            holders.pop(port.host_address, None)
-            if not holders:
-                self._held.pop((port.protocol, port.host_port), None)
+            place = port.protocol, port.host_port
+            holders = self._held.get(place, {})
+            if holders.get(port.host_address) == container_id:
+                del holders[port.host_address]
+                if not holders:
+                    del self._held[place]
 
     def holders(self, protocol: str, address: Address, number: int) -> Iterator[tuple[Address, str]]:
         """What clashes with a port: addresses on which it is held, each with its container's id."""
@@ -76,7 +80,7 @@ class Ports:
             if unsettled := choice.keep():
                 await self._search(choice, unsettled)
         except BaseException:
-            self.release(choice.mappings(), kept)
+            self.release(container_id, choice.mappings(), kept)
             raise
         return tuple(choice.mappings())
 
@@ -175,7 +179,7 @@ class _Choice:
             return False
         del self._numbers[index]
         self._claims.difference_update((binding.protocol, a, number) for a in binding.addresses)
-        self._ports.release(_mappings(binding, number), self._own)
+        self._ports.release(self._id, _mappings(binding, number), self._own)
         return True
 
     def _take(self, index: int, number: int) -> None:

@@ -31,6 +31,8 @@ from fairway.plan import Plan, difference, withdraw
 
 _LISTEN = re.compile(r"listen (tcp|udp|sctp)[46]? (\S*):(\d+): (?:bind: )?(.*)")
 """How the kernel says that a port cannot be held, in Go's words."""
+_IN_USE = "address already in use"
+"""The one reason for which another port may do."""
 
 
 class Publishing:
@@ -91,7 +93,7 @@ class Publishing:
                     raise
                 protocol, address, number, reason = lost.groups()
                 avoid.add((protocol, int(number)))
-                if not self._open(container, protocol, int(number)):
+                if not reason.startswith(_IN_USE) or not self._open(container, protocol, int(number)):
                     text = f"failed to bind host port {address or ANY_ADDRESS}:{number}/{protocol}: {reason}"
                     way_in = self._attachments.way_in(container)
                     raise _refused(container, way_in[1] if way_in else None, text) from fault
@@ -108,10 +110,14 @@ class Publishing:
     async def _otherwise(self, container: Container, avoid: Collection[tuple[str, int]]) -> Container:
         kept = [p for p in container.ports if (p.protocol, p.host_port) not in avoid]
         ports = await self.choose(container, kept, avoid)
-        self.ports.release(container.ports, ports)
-        container = msgspec.structs.replace(container, ports=ports)
-        await self._core.state.commit(container)
-        return container
+        changed = msgspec.structs.replace(container, ports=ports)
+        try:
+            await self._core.state.commit(changed)
+        except BaseException:
+            self.ports.release(container.id, ports, container.ports)
+            raise
+        self.ports.release(container.id, container.ports, ports)
+        return changed
 
     def without(self, container: Container, network_id: str) -> Container:
         """The container as it publishes once it has left a network: not at all, if that was the way in."""

@@ -12,14 +12,14 @@ import msgspec
 from fairway.engine.attachments import Attachments
 from fairway.engine.containers import Containers
 from fairway.engine.core import Core
+from fairway.engine.dependence import by_dependence
 from fairway.engine.lifecycle import Lifecycle
-from fairway.engine.links import by_dependence
 from fairway.engine.network_facts import network_facts
 from fairway.engine.state import Stored
 from fairway.model.container import Container
 from fairway.model.errors import Fault, System
 from fairway.model.network import Endpoint
-from fairway.plan import Address, Fact, Flows, Namespace, Route, Step, difference, establish
+from fairway.plan import Address, Element, Fact, Flows, Namespace, Route, Sysctl, difference, establish
 
 
 class Restore:
@@ -109,31 +109,33 @@ class Restore:
 
     async def desired(self) -> list[Fact]:
         """Everything that shall hold in the kernel, and that it can report."""
-        state = self._core.state
+        core, state = self._core, self._core.state
         facts: list[Fact] = []
         for network in state.networks.values():
-            facts += network_facts(network, self._core.settings)
+            facts += network_facts(network, core.settings)
         for container in state.containers.values():
             if container.state.active:
                 await self._lifecycle.overlay(container)
             facts += self._lifecycle.facts(container)
-        return [fact for fact in facts if not isinstance(fact, Flows)]
+        ruled = core.settings.iptables or core.settings.ip6tables
+        unreported = Flows if ruled else (Flows, Element)
+        return [fact for fact in facts if not isinstance(fact, unreported)]
 
-    async def reconcile(self) -> list[Step]:
-        """Lead the kernel to the desired state; returns what had to be done.
+    async def reconcile(self) -> None:
+        """Lead the kernel to the desired state.
 
         What fails is logged and left: one broken network must not keep the others down. Only for the start,
         when nothing else is under way: what an operation has made and not committed yet would be taken away.
         """
-        desired = await self.desired()
-        plan = difference(desired, ours(desired, await self._core.kernel.facts()))
-        if plan.steps:
-            self._core.log.info("bringing the kernel in line with the state", steps=len(plan))
-            for step in plan:
-                self._core.log.debug("a difference", fact=step.fact, missing=step.present)
-            for fault in await self._core.kernel.withdraw(plan):
-                self._core.log.warning("while reconciling", error=fault.message)
-        return list(plan.steps)
+        core, desired = self._core, await self.desired()
+        plan = difference(desired, ours(desired, await core.kernel.facts()))
+        differences = [step for step in plan if not isinstance(step.fact, Sysctl)]  # nobody reports these
+        if differences:
+            core.log.info("bringing the kernel in line with the state", steps=len(differences))
+            for step in differences:
+                core.log.debug("this differs", fact=str(step.fact), missing=step.present)
+        for fault in await core.kernel.withdraw(plan):
+            core.log.warning("while reconciling", error=fault.message)
 
     async def establish(self, kind: type[Fact]) -> None:
         """Establish what a process that holds it for us has lost. Raises System if some could not be.
@@ -167,7 +169,7 @@ class Restore:
         """Watch containers that still run, and see to those that ended while nobody looked."""
         core = self._core
         running = await core.runtime.running()
-        for container in by_dependence(core.state.containers.values()):
+        for container in by_dependence(core.state):
             if container.state.active:
                 if container.id not in running:
                     core.log.info("a container ended meanwhile", container=container.name)

@@ -23,7 +23,8 @@ class Rules:
         networks, containers = self._chosen(reference)
         found = [rule for network in networks for rule in report.of_network(network, counted)]
         owned: dict[str, list[Rule]] = {}
-        for rule in report.of_addresses(self._owners(), counted, held):
+        families: list[Family] = [kind for kind in (4, 6) if self._ruled(kind)]
+        for rule in report.of_addresses(self._owners(), counted, held, families):
             owned.setdefault(rule.id, []).append(rule)
         for container in containers:
             found += owned.get(container.id, ())
@@ -37,9 +38,7 @@ class Rules:
 
     async def iptables(self, kind: Family, *, form: Form, table: str, chain: str, verbose: bool) -> str:
         """The table in iptables' notation, see ``firewall.iptables``."""
-        settings = self._core.settings
-        ruled = settings.iptables if kind == 4 else settings.ip6tables
-        counted = await self._core.kernel.counted() if ruled else Counted()
+        counted = await self._core.kernel.counted() if self._ruled(kind) else Counted()
         subnets = {
             network.bridge.bridge: [pool.subnet for pool in network.pools]
             for network in self._core.state.networks.values()
@@ -47,6 +46,10 @@ class Rules:
         }
         tables = iptables.tables(counted, subnets, kind)
         return iptables.printed(tables, kind, form=form, table=table, chain=chain, verbose=verbose)
+
+    def _ruled(self, kind: Family) -> bool:
+        settings = self._core.settings
+        return settings.iptables if kind == 4 else settings.ip6tables
 
     def _chosen(self, reference: str) -> tuple[Sequence[Network], Sequence[Container]]:
         state = self._core.state

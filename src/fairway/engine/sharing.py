@@ -13,18 +13,18 @@ Rejected: a sandbox without owner, for which every question about endpoints woul
 the network with its owner, as Docker does: its peers then run on without any.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 
-from fairway.engine.attachments import Attachments
+from fairway.engine.attachments import INTERFACE_OPTION, Attachments
 from fairway.engine.core import Core
 from fairway.engine.naming import Naming
 from fairway.engine.ports import Ports
 from fairway.engine.tasks import Tasks
 from fairway.engine.teardown import record, withdraw_wholly
 from fairway.model.container import Container
-from fairway.model.network import Endpoint, EndpointRequest, Network, Sandbox
+from fairway.model.network import Endpoint, EndpointRequest, Network, PortMapping, Sandbox
 from fairway.plan import difference, withdraw
 
 
@@ -45,12 +45,6 @@ class Sharing:
         found = [c for c in self._core.state.containers.values() if sandbox and c.joined == sandbox]
         return sorted(found, key=lambda c: c.created)
 
-    def owner(self, sandbox: str) -> Container | None:
-        """The container whose sandbox it is."""
-        return next(
-            (c for c in self._core.state.containers.values() if sandbox and c.sandbox == sandbox), None
-        )
-
     async def release(self, owner: Container) -> list[Network]:
         """Give back the network of a container that does not run, and record the container as it is then.
 
@@ -64,7 +58,7 @@ class Sharing:
         idle = [self._attachments.idle(e) for _, e in attached]
         await record(self._core, owner, *idle, delete=[sandbox] if sandbox else [])
         await withdraw_wholly(self._core, withdraw(facts), owner.name)
-        self._ports.release(ports)
+        self._ports.release(owner.id, ports)
         for _, endpoint in attached:
             self._attachments.release(endpoint)
         if sandbox:
@@ -72,9 +66,29 @@ class Sharing:
             await self._naming.withdraw(sandbox.id)
         return [network for network, _ in attached]
 
+    async def retreat(
+        self, owner: Container, endpoints: Collection[str], ports: tuple[PortMapping, ...]
+    ) -> None:
+        """Back to what its sandbox, in which others run, had: the endpoints of these ids, and the ports.
+
+        The caller holds its lock.
+        """
+        sandbox = self._core.state.sandboxes[owner.sandbox]
+        before = self._attachments.sandbox_facts(owner, sandbox)
+        attached = self._core.state.attachments(owner.id)
+        added = [(n, e) for n, e in attached if e.id and e.id not in endpoints]
+        left = msgspec.structs.replace(owner, ports=ports)
+        await record(self._core, left, *[self._attachments.idle(e) for _, e in added])
+        after = self._attachments.sandbox_facts(left, sandbox)
+        await withdraw_wholly(self._core, difference(after, before), owner.name)
+        self._ports.release(owner.id, owner.ports, ports)
+        for _, endpoint in added:
+            self._attachments.release(endpoint)
+        await self._naming.republish(left, [network for network, _ in added])
+
     def left(self, sandbox: str) -> None:
         """Somebody who had joined has ended: see to a sandbox that nobody runs in any more."""
-        owner = self.owner(sandbox)
+        owner = self._core.state.owner(sandbox)
         if owner and not owner.state.active and not self.sharers(sandbox):
             self._tasks.spawn(owner.id, lambda: self._left(owner.id))
 
@@ -107,7 +121,7 @@ class Sharing:
         The caller holds its lock.
         """
         orphan = next((s for s in self._core.state.sandboxes.values() if s.orphan == container.name), None)
-        keeper = self.owner(orphan.id) if orphan else None
+        keeper = self._core.state.owner(orphan.id) if orphan else None
         if orphan is None or keeper is None or mode == "host" or mode.startswith("container:"):
             return container
         async with self._core.locks.hold(f"container/{keeper.id}"):
@@ -146,9 +160,9 @@ class Sharing:
         taker = msgspec.structs.replace(taker, sandbox=sandbox.id, joined="")
         sandbox = msgspec.structs.replace(sandbox, orphan=orphan)
         await state.commit(giver, taker, sandbox, *moved, delete=[e for _, e in held])
-        self._ports.release(ports)
         after = self._attachments.sandbox_facts(taker, sandbox)
         await withdraw_wholly(core, difference(after, before), taker.name)
+        self._ports.release(giver.id, ports)
         for _, endpoint in dropped:
             self._attachments.release(endpoint)
         await self._naming.republish(taker, [n for n, _ in dropped])
@@ -161,5 +175,6 @@ def _satisfies(endpoint: Endpoint, wish: EndpointRequest) -> bool:
     return (
         {a for a in (wish.ipv4, wish.ipv6) if a} <= addresses
         and wish.mac in (None, endpoint.mac)
+        and wish.driver_options.get(INTERFACE_OPTION, endpoint.interface) == endpoint.interface
         and set(wish.link_local) == set(endpoint.request.link_local)
     )

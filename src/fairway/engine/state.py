@@ -265,6 +265,10 @@ class State:
         """Containers that have a link to it, by id."""
         return [self.containers[linker] for linker in sorted(self._linkers.get(container_id, ()))]
 
+    def owner(self, sandbox: str) -> Container | None:
+        """The container whose sandbox it is."""
+        return next((c for c in self.containers.values() if sandbox and c.sandbox == sandbox), None)
+
     def container_named(self, name: str) -> Container | None:
         return self.containers.get(self._container_names.get(name, ""))
 

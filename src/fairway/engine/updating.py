@@ -95,10 +95,11 @@ class Updating:
             current = core.state.containers[old.id]  # another automatic port may have been chosen
             await withdraw_wholly(core, plan.inverse(), old.name)
             await record(core, old, end=old)
-            publishing.ports.release(new.ports if current is old else current.ports, old.ports)
+            chosen = new if current is old else current
+            publishing.ports.release(old.id, chosen.ports, old.ports)
             raise
         await withdraw_wholly(core, publishing.forgotten(old, new), new.name)
-        publishing.ports.release(old.ports, new.ports)
+        publishing.ports.release(old.id, old.ports, new.ports)
         return new
 
     async def _limit(self, old: Container, new: Container) -> None:

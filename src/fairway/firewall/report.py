@@ -4,7 +4,7 @@ It is told from the elements that the kernel holds, not from what was asked for:
 the kernel is missing here. The model only gives the names.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from fairway.firewall.ruleset import (
     BRIDGES,
@@ -20,6 +20,7 @@ from fairway.firewall.ruleset import (
     SPOOFED,
     UNPUBLISHED,
 )
+from fairway.model.address import Family
 from fairway.model.container import Container
 from fairway.model.network import ANY_ADDRESS, ANY_IPV6_ADDRESS, Network
 from fairway.model.rule import Rule
@@ -60,10 +61,16 @@ def of_network(network: Network, counted: Counted) -> list[Rule]:
     return found
 
 
-def of_addresses(owners: Mapping[str, Container], counted: Counted, held: Iterable[HeldPort]) -> list[Rule]:
+def of_addresses(
+    owners: Mapping[str, Container],
+    counted: Counted,
+    held: Iterable[HeldPort],
+    families: Collection[Family] = (4, 6),
+) -> list[Rule]:
     """What names an address of a container: published ports, links.
 
-    ``owners`` are the containers by address; what belongs to nobody is the host's.
+    ``owners`` are the containers by address; what belongs to nobody is the host's. No rule reads elements of
+    other ``families``.
     """
     found: list[Rule] = []
 
@@ -72,7 +79,10 @@ def of_addresses(owners: Mapping[str, Container], counted: Counted, held: Iterab
         kind = "container" if owner else "host"
         found.append(_rule(kind, owner, name, origin, to, verdict, count))
 
-    elements = counted.elements if counted.installed else {}
+    read = {objects[kind] for objects in (PUBLISH, PUBLISH_AT, LINKED, OWN) for kind in families}
+    elements = {
+        e: count for e, count in counted.elements.items() if counted.installed and e.table_object in read
+    }
     for element, count in sorted(elements.items(), key=lambda pair: order(pair[0])):
         name, key = element.table_object, element.key
         if name in (*PUBLISH.values(), *PUBLISH_AT.values()):

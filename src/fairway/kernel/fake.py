@@ -9,8 +9,9 @@ Rejected: a mock that records calls. It proves that steps were asked for, not th
 
 import ipaddress
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import TypeVar
+
+from msgspec.structs import replace
 
 from fairway.kernel import schedule
 from fairway.kernel.features import Missing

@@ -11,6 +11,10 @@ from fairway.kernel.namespaces import Namespaces
 from fairway.model.errors import InvalidParameter, NotFound, System
 from fairway.plan import Sysctl
 
+_ROOT = Path("/proc/sys")
+_IPV6_OFF = {("accept_ra", "0"), ("disable_ipv6", "1")}
+"""Of an interface; they hold in a kernel that has no IPv6 at all (``ipv6.disable=1``)."""
+
 
 def read(namespaces: Namespaces, namespace: str, key: str) -> str:
     """The value, stripped. Raises NotFound (no such key or namespace), InvalidParameter, System."""
@@ -36,7 +40,10 @@ def write(namespaces: Namespaces, wish: Sysctl) -> bool:
                 return False
             path.write_text(wish.value)
     except FileNotFoundError as error:
-        missing = "no such namespace" if error.filename == wish.namespace else "this kernel does not have it"
+        no_namespace = error.filename == wish.namespace
+        if not no_namespace and (path.name, wish.value) in _IPV6_OFF and not (_ROOT / "net/ipv6").exists():
+            return False
+        missing = "no such namespace" if no_namespace else "this kernel does not have it"
         raise System(f"cannot set sysctl {wish.key}{place(wish.namespace)}: {missing}") from error
     except OSError as error:
         kind = InvalidParameter if error.errno in (errno.EINVAL, errno.ERANGE) else System
@@ -50,7 +57,7 @@ def file_of(key: str) -> Path:
     parts = key.split("/")
     if not all(parts) or ".." in parts or "." in parts or "\0" in key:
         raise InvalidParameter(f"invalid sysctl: {key!r}")
-    return Path("/proc/sys", key)
+    return _ROOT / key
 
 
 def place(namespace: str) -> str:

@@ -23,11 +23,12 @@ def family(text: str) -> Family:
 
 
 def parse_address(text: str, field: str) -> Address:
-    """Canonical form of an address.
-
-    Raises InvalidParameter naming ``field`` and the text.
+    """Canonical form of an address; one with a zone (``fe80::1%eth0``) is none, as in Docker: a zone is any
+    text. Raises InvalidParameter naming ``field`` and the text.
     """
     try:
+        if "%" in text:
+            raise ValueError
         return Address(str(ipaddress.ip_address(text)))
     except ValueError:
         raise InvalidParameter(f"invalid {field}: {text!r} is not an IP address") from None

@@ -107,7 +107,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """Name of the veth end on the host."""
 
 
-class PortMapping(msgspec.Struct, frozen=True, kw_only=True):
+class PortMapping(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One published port: what comes to the host side goes to the container's port."""
 
     protocol: Literal["tcp", "udp", "sctp"] = "tcp"

@@ -3,6 +3,8 @@
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
+import msgspec
+
 from fairway.model.address import host
 from fairway.plan.facts import (
     HOST,
@@ -41,8 +43,7 @@ A sysctl of a link comes after its link: a driver that needs that says so by lis
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(msgspec.Struct, frozen=True, gc=False):
     """One change: ``fact`` shall hold (``present``) or shall not."""
 
     fact: Fact

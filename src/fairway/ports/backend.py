@@ -9,6 +9,9 @@ CHUNK = 1 << 16
 """Bytes moved at once; what one direction of a connection may keep while its reader is slow."""
 SPARE = 256
 """Descriptors kept free of held ports and of proxied traffic, each, so that the daemon is always heard."""
+PROXIED_PART = 4
+"""Proxied traffic has at most one of so many parts of the descriptors: whoever opens connections, and any user
+of the host may, does not keep ports from being held."""
 PAUSE = 0.5
 """Seconds without accepting after descriptors ran out."""
 
@@ -36,7 +39,8 @@ class Backend:
 
     def carries_more(self) -> bool:
         """Whether there are descriptors for another connection."""
-        return self.listening + self.proxying + 2 < self.limit - self._spare
+        left = self.limit - self._spare - self.listening
+        return self.proxying + 2 < min(left, self.limit // PROXIED_PART)
 
     def dial(self, protocol: str, target: str, port: int) -> socket.socket:
         """A socket that is being connected to a container, TCP or UDP. Raises OSError."""

@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 
 from fairway.api import archive
+from fairway.model.tree import PathStat
 from unit.api.fake_engine import FakeEngine
 
 
@@ -38,6 +39,12 @@ def header(response: aiohttp.ClientResponse) -> object:
 
 
 MOTD = {"name": "motd", "size": 5, "mode": 0o644, "mtime": "2023-11-14T22:13:20Z", "linkTarget": ""}
+
+
+def test_a_file_of_the_epoch() -> None:
+    found = PathStat(name="f", size=0, mode=stat.S_IFREG, modified=0)
+    shown = base64.b64decode(archive.stat_header(found)["X-Docker-Container-Path-Stat"])
+    assert json.loads(shown)["mtime"] == "1970-01-01T00:00:00Z"
 
 
 async def test_describe_and_download(http: aiohttp.ClientSession) -> None:

@@ -119,6 +119,19 @@ def test_members_left_out_when_empty_appear_when_set() -> None:
     assert shape["NetworkSettings"]["Ports"] == {"80/tcp": None}
 
 
+@pytest.mark.parametrize(
+    "network",
+    [{"driver": "host"}, {"driver": "null"}, {"internal": True}],
+)
+def test_where_ports_lead_to_nothing_there_are_none(network: dict[str, Any]) -> None:
+    made = container(config=Config(exposed_ports={"80/tcp": {}}))
+    there = [(msgspec.structs.replace(BRIDGE, **network), endpoint(made))]
+    shape = shapes.container_inspect(made, there, None, PATHS, None, NEWEST, driver="overlay2")
+    assert shape["NetworkSettings"]["Ports"] == {}
+    listed = shapes.container_summary(made, there, None, NEWEST, image="busybox", names=[], now=0)
+    assert listed["Ports"] == []
+
+
 def test_a_stopped_container_has_no_ports() -> None:
     shape = inspect(state=State(status="exited"), config=Config(exposed_ports={"80/tcp": {}}))
     assert shape["NetworkSettings"]["Ports"] == {}
@@ -168,8 +181,9 @@ def test_container_summary() -> None:
         config=Config(cmd=("sh", "-c", "echo hi"), exposed_ports={"80/tcp": {}}),
         mounts=(MountPoint(type="volume", name="v", source="/s", destination="/d", driver="local"),),
     )
+    there = [(BRIDGE, endpoint(made))]
     shape = shapes.container_summary(
-        made, [], None, NEWEST, image="busybox", names=["/web"], now=made.state.started
+        made, there, None, NEWEST, image="busybox", names=["/web"], now=made.state.started
     )
     assert set(shape) == published("summary")
     assert (shape["Command"], shape["Names"], shape["Created"]) == (

@@ -4,8 +4,12 @@ from typing import Any
 
 import pytest
 
+from fairway.api.client import ApiError
 from fairway.cli import completion, ports
+from fairway.cli.command import Invocation
 from fairway.cli.container_look import PORT
+from fairway.cli.exits import Exit
+from fairway.cli.flags import Options
 from fairway.cli.main import main
 from fairway.cli.port_live import added, removed
 from fairway.model.errors import InvalidParameter
@@ -117,6 +121,17 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert "fairway container port rm, fairway port rm" in text
     assert main(["port", "a", "b", "c"]) == 1
     assert "'fairway port' requires at least 1 and at most 2 arguments" in capsys.readouterr().err
+
+
+def test_a_verb_without_its_words_is_told_what_it_takes() -> None:
+    class Empty:
+        def get(self, path: str) -> None:
+            raise ApiError(404, "No such container: rm")
+
+    given = Invocation(Empty, "fairway port", Options(()), ["rm", "web"])  # type: ignore[arg-type]
+    with pytest.raises(Exit) as ended:
+        PORT.run(given)
+    assert "No such container: rm\n\nUsage:  fairway port rm CONTAINER " in ended.value.text
 
 
 class Daemon:

@@ -47,6 +47,7 @@ def test_one_port_may_be_published_twice() -> None:
         ("x:80", "invalid hostPort: x"),
         ("80:80/foo", "invalid proto: foo"),
         ("1.2.3:1:2", "invalid IP address: 1.2.3"),
+        ("[fe80::1%eth0]:1:2", "invalid IP address: fe80::1%eth0"),
         (
             "8190-8192:8082-8083",
             "invalid ranges specified for container and host Ports: 8082-8083 and 8190-8192",

@@ -49,6 +49,7 @@ def test_a_network_is_a_bridge_with_the_gateways_address() -> None:
     assert facts[0] == Bridge("br-0123456789ab", Mac("02:42:01:23:45:67"), 1500)
     assert facts[1] == AddressFact(HOST, "br-0123456789ab", Cidr("172.18.0.1/16"))
     assert Sysctl(HOST, "net/ipv4/ip_forward", "1") in facts
+    assert Sysctl(HOST, "net/ipv6/conf/br-0123456789ab/accept_ra", "0") in facts
     assert {e.table_object for e in facts if isinstance(e, Element)} == {"bridges", "same", "masqueraded"}
 
 

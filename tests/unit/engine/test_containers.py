@@ -191,6 +191,8 @@ async def test_modes(world: World) -> None:
             "conflicting options: port publishing and the container type network mode",
         ),
         ("container:o1", {"exposed_ports": {"80/tcp": {}}}, {}, "port exposing"),
+        ("container:", {}, {}, "^invalid network mode: invalid container format container:<name|id>$"),
+        ("container", {}, {}, "^invalid network mode: invalid container format container:<name|id>$"),
         ("bridge", {"hostname": "a_b"}, {}, "invalid hostname format: a_b"),
         ("bridge", {}, {"memory": 4096}, "Minimum memory limit allowed is 6MB"),
         ("bridge", {}, {"binds": ("rel:/x:wx",)}, "invalid mode"),
@@ -207,6 +209,21 @@ async def test_refusals(
     with pytest.raises(InvalidParameter, match=text):
         await create(world, "x1", Config(image="busybox", **config), network_mode=mode, **host)  # type: ignore[arg-type]
     assert [c.name for c in world.engine.containers.all()] == ["o1"]
+
+
+async def test_a_container_cannot_share_its_own_network(world: World) -> None:
+    await create(world, "me", network_mode="container:me")
+    with pytest.raises(System, match=r"^cannot join own network namespace$"):
+        await world.engine.containers.start("me")
+    with pytest.raises(System, match=r"^Cannot restart container me: cannot join own network namespace$"):
+        await world.engine.containers.restart("me", None, "")
+
+
+async def test_a_hostname_that_is_a_whole_domain_name_is_known_by_its_first_part(world: World) -> None:
+    for name, hostname, domain in (("c1", "a.b.c", ""), ("c2", "a", "b.c"), ("c3", "a.b", "c")):
+        made = await create(world, name, Config(image="busybox", hostname=hostname, domainname=domain))
+        await world.engine.containers.start(made.id)
+        assert world.files.texts[made.id, "hosts"].splitlines()[-1].split()[1:] == ["a.b.c", "a"]
 
 
 async def test_unknown_references(world: World) -> None:
@@ -388,7 +405,7 @@ async def test_devices_that_only_a_vendors_driver_gives_are_refused(world: World
 
 async def test_prune_goes_on_when_someone_else_removes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = await create(world, "first"), await create(world, "second")
-    measure = world.engine.containers.writable_size
+    measure = world.images.writable_size
 
     async def slowly(reference: str) -> int:
         size = await measure(reference)
@@ -396,7 +413,7 @@ async def test_prune_goes_on_when_someone_else_removes(world: World, monkeypatch
             await world.engine.containers.remove(first.id, volumes=False, force=False, link=False)
         return size
 
-    monkeypatch.setattr(world.engine.containers, "writable_size", slowly)
+    monkeypatch.setattr(world.images, "writable_size", slowly)
     assert await world.engine.containers.prune(PruneFilter()) == ([second.id], 7)
 
 

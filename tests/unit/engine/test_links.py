@@ -8,7 +8,7 @@ import pytest
 from fairway.engine import links
 from fairway.engine.files import relinked
 from fairway.model.address import Address
-from fairway.model.container import Config, Container, HostConfig, RestartPolicy
+from fairway.model.container import Config, Container, HostConfig
 from fairway.model.errors import Fault, InvalidParameter, NotFound, System
 from fairway.model.network import EndpointRequest
 from fairway.model.request import ContainerRequest, NetworkRequest
@@ -77,15 +77,22 @@ def test_what_it_may_not(text: str, complaint: str) -> None:
 
 def test_variables_are_dockers() -> None:
     config = Config(
-        exposed_ports={"8001/tcp": {}, "53/udp": {}, "8000": {}, "80/tcp": {}, "8002/tcp": {}},
+        exposed_ports={port: {} for port in ("8001/tcp", "53/udp", "8000", "80/tcp", "81/tcp", "8002/tcp")},
         env=("PASSWORD=a=b", "HOME=/root", "PATH=/bin", "BARE"),
     )
     assert links.variables("/web/my-db", Address("172.17.0.2"), config) == [
         "MY_DB_NAME=/web/my-db",
-        "MY_DB_PORT=tcp://172.17.0.2:80",
+        "MY_DB_PORT=udp://172.17.0.2:53",
         *(
             line
-            for port, protocol in ((80, "tcp"), (8000, "tcp"), (8001, "tcp"), (8002, "tcp"), (53, "udp"))
+            for port, protocol in (
+                (80, "tcp"),
+                (81, "tcp"),
+                (8000, "tcp"),
+                (8001, "tcp"),
+                (8002, "tcp"),
+                (53, "udp"),
+            )
             for name in [f"MY_DB_PORT_{port}_{protocol.upper()}"]
             for line in (
                 f"{name}={protocol}://172.17.0.2:{port}",
@@ -114,7 +121,7 @@ async def test_a_link_gives_variables_and_a_name(world: World) -> None:
     db = await run(world, "db")
     web = await run(world, "web", "db:store")
     launched = world.runtime.launches[web.id].environment
-    assert {"STORE_NAME=/web/store", "STORE_PORT=tcp://172.17.0.2:80", "STORE_ENV_PW=x"} <= set(launched)
+    assert {"STORE_NAME=/web/store", "STORE_PORT=udp://172.17.0.2:53", "STORE_ENV_PW=x"} <= set(launched)
     assert hosts(world, web) == [f"172.17.0.2\tstore {db.id[:12]} db"]
     assert world.engine.containers.links(web.id) == ["/db:/web/store"]
     assert world.engine.containers.names(db.id) == ["/db", "/web/store"]
@@ -179,7 +186,7 @@ async def test_a_target_in_another_containers_network_means_that_one(world: Worl
 
 
 async def test_targets_that_share_in_a_circle(world: World) -> None:
-    """Either may be removed and made anew with the other's network."""
+    """Either may be removed and made anew with the other's network; while one runs, it owns that."""
     bare = Config(image="busybox")
     for name in ("one", "two"):
         await run(world, name, config=bare)
@@ -188,6 +195,8 @@ async def test_targets_that_share_in_a_circle(world: World) -> None:
     await world.engine.containers.remove("two", volumes=False, force=True, link=False)
     request = ContainerRequest(name="two", config=bare, host=HostConfig(network_mode="container:one"))
     await world.engine.containers.create(request)
+    await run(world, "linker", "two")
+    await world.engine.containers.stop("one", 0, "")
     with pytest.raises(InvalidParameter, match="shares its own network"):
         await run(world, "web", "one")
 
@@ -272,18 +281,6 @@ async def test_renamed_containers_keep_their_links(world: World) -> None:
     await world.engine.containers.rename("web", "front")
     assert world.engine.containers.links(web.id) == ["/data:/front/store"]
     assert world.engine.containers.names(db.id) == ["/data", "/front/store"]
-
-
-async def test_targets_are_started_before_their_linkers(world: World) -> None:
-    always = RestartPolicy(name="always")
-    await run(world, "db", restart_policy=always)
-    await run(world, "web", "db:store", restart_policy=always)
-    await run(world, "front", "web", restart_policy=always)
-    for name in ("front", "web", "db"):
-        world.runtime.end(world.engine.containers.find(name).id, 0)
-    containers = dict(reversed(world.core.state.containers.items()))
-    assert [c.name for c in links.by_dependence(containers.values())] == ["db", "web", "front"]
-    await world.settle()
 
 
 async def test_two_that_come_and_go_at_once_leave_nothing_open(world: World) -> None:

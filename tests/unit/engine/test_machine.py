@@ -125,10 +125,14 @@ class Machine(RuleBasedStateMachine):
         pools = (PoolRequest(subnet=Cidr(f"10.{name[1]}.0.0/29")),) if fixed else ()
         return self.engine.networks.create(NetworkRequest(name=name, pools=pools, internal=internal))
 
-    async def _create(self, name: str, mode: str, policy: Policy, auto_remove: bool) -> str:
+    async def _create(
+        self, name: str, mode: str, policy: Policy, auto_remove: bool, published: str | None = None
+    ) -> str:
+        bindings = () if published is None else (PortBinding(host_port=published),)
         host = HostConfig(
             network_mode=mode,
             links=LINKS.get(name, ()) if mode == "bridge" else (),
+            port_bindings={} if mode.startswith("container:") else {"80/tcp": bindings},
             restart_policy=RestartPolicy(name=policy, maximum_retry_count=2 if policy == "on-failure" else 0),
             auto_remove=auto_remove and policy == "no",
         )
@@ -138,8 +142,10 @@ class Machine(RuleBasedStateMachine):
         container, _ = await self.engine.containers.create(request)
         return container.id
 
-    async def _run(self, name: str, mode: str, policy: Policy, auto_remove: bool) -> None:
-        await self.engine.containers.start(await self._create(name, mode, policy, auto_remove))
+    async def _run(
+        self, name: str, mode: str, policy: Policy, auto_remove: bool, published: str | None = None
+    ) -> None:
+        await self.engine.containers.start(await self._create(name, mode, policy, auto_remove, published))
 
     def _update(self, name: str, random: Random) -> Awaitable[Any]:
         """Ports, so few that they clash, and now and then limits."""
@@ -159,7 +165,8 @@ class Machine(RuleBasedStateMachine):
             random.choice(NETWORKS),
             random.choice(POLICIES),
         )
-        mode = random.choice([*NETWORKS, *NETWORKS, "bridge", "none", "container:c1"])
+        mode = random.choice([*NETWORKS, *NETWORKS, "bridge", "none", "container:c1", "container:c2"])
+        published = random.choice([None, None, *HOST_PORTS])
         verbs: list[Callable[[], Awaitable[Any]]] = [
             lambda: self.engine.containers.start(container),
             lambda: self.engine.containers.stop(container, 0, ""),
@@ -182,7 +189,8 @@ class Machine(RuleBasedStateMachine):
             lambda: self.engine.networks.remove(network),
             lambda: self._create_network(network, random.random() < 0.5, random.random() < 0.3),
             lambda: self._create(container, mode, policy, random.random() < 0.3),
-            *[lambda: self._run(container, mode, policy, random.random() < 0.3)] * 5,
+            *[lambda: self._run(container, mode, policy, random.random() < 0.3, published)] * 5,
+            lambda: self.engine.copying.describe(container, "/etc"),
         ]
         return random.choice(verbs)()
 
@@ -313,6 +321,8 @@ class Machine(RuleBasedStateMachine):
             assert endpoint.container_id in state.containers
             assert endpoint.network_id in state.networks
         assert set(state.host_interfaces) == {e.host_interface for e in state.endpoints.values()} - {""}
+        assert self.world.images.prepared <= set(state.containers)
+        assert set(self.engine._lifecycle._overlays) <= set(state.containers)
         self._check_addresses()
         self._check_names(owners)
         self._check_ports()

@@ -316,10 +316,12 @@ async def test_what_is_kept_and_what_is_released(world: World) -> None:
     assert [p.host_port for p in old] == [32768, 32769, 8081]
     new = await ports.choose("c1", [binding(82, 8081), binding(80), binding(80)], old)
     assert [(p.container_port, p.host_port) for p in new] == [(82, 8081), (80, 32768), (80, 32769)]
-    ports.release(old, new)
+    ports.release("c1", old, new)
     assert set(ports._held) == {("tcp", 8081), ("tcp", 32768), ("tcp", 32769)}
     with pytest.raises(Conflict, match=r"Bind for 0\.0\.0\.0:8081 failed: port is already allocated"):
         await ports.choose("c2", [binding(80), binding(80, 8081)])
     assert set(ports._held) == {("tcp", 8081), ("tcp", 32768), ("tcp", 32769)}
-    ports.release(new)
+    ports.release("c2", new)
+    assert set(ports._held) == {("tcp", 8081), ("tcp", 32768), ("tcp", 32769)}
+    ports.release("c1", new)
     assert not ports._held

@@ -149,6 +149,19 @@ async def test_while_containers_run_the_network_stays(
     assert world.address("c1", "bridge") == "10.1.0.2/24"
 
 
+async def test_it_stays_for_those_who_share_a_network_whose_owner_has_ended(world: World) -> None:
+    before = await start(world)
+    await world.run("owner")
+    await world.run("peer", "container:owner")
+    await world.engine.containers.stop("owner", 0, "")
+    address = world.address("owner", "bridge")
+    for changed in (DefaultBridge(addresses={4: Cidr("10.1.0.1/24")}), DefaultBridge(enabled=False)):
+        assert await start(world, changed) == before
+        assert world.address("owner", "bridge") == address
+    await world.engine.containers.start("owner")
+    assert world.address("owner", "bridge") == address
+
+
 async def test_what_only_seems_to_run_does_not_keep_it(world: World) -> None:
     """After a reboot, or when a process died with the daemon."""
     await start(world)

@@ -5,13 +5,14 @@ import asyncio
 import msgspec
 import pytest
 
+from fairway.engine.dependence import by_dependence
 from fairway.model.address import Address as AddressText
 from fairway.model.address import Cidr
 from fairway.model.container import Config, HostConfig, PortBinding, RestartPolicy
 from fairway.model.errors import Conflict, InvalidParameter, NotFound, System
 from fairway.model.network import EndpointRequest
 from fairway.model.request import ContainerRequest, NetworkRequest
-from fairway.plan import Address, Fact, HeldPort, Namespace, Resolver, Route, Step, Veth, establish
+from fairway.plan import Address, Fact, HeldPort, Namespace, Plan, Resolver, Route, Step, Veth, establish
 from unit.engine.world import World
 
 
@@ -287,3 +288,55 @@ async def test_a_network_that_cannot_be_made_takes_its_starting_container_along(
     with pytest.raises(System, match="boom"):
         await making
     assert world.core.state.endpoints == {}
+
+
+async def test_who_needs_others_is_started_after_them(world: World) -> None:
+    """After a reboot of the host: link targets, and those whose namespaces are shared, come first."""
+    always = RestartPolicy(name="always")
+    await world.run("db", restart_policy=always)
+    await world.run("web", links=("db",), restart_policy=always)
+    await world.run("proxy", "container:web", restart_policy=always)
+    await world.run("watcher", pid_mode="container:proxy", restart_policy=always)
+    table = world.core.state.containers
+    for id_ in reversed(list(table)):
+        table[id_] = table.pop(id_)
+    names = [c.name for c in by_dependence(world.core.state)]
+    assert names == ["db", "web", "proxy", "watcher"]
+    world.runtime.ends.clear()
+    await world.restart()
+    await world.quiet()
+    assert {c.name: c.state.status for c in world.engine.containers.all()} == dict.fromkeys(names, "running")
+
+
+async def test_who_need_each_other_do_not_wait_for_ever(world: World) -> None:
+    always = RestartPolicy(name="always")
+    await world.run("one", restart_policy=always)
+    await world.run("two", pid_mode="container:one", restart_policy=always)
+    await world.engine.containers.rename("one", "old")
+    await world.engine.containers.rename("two", "one")  # shares its own namespace from its next start on
+    world.runtime.ends.clear()
+    await world.restart()
+    await world.quiet()
+    assert {c.name: c.state.status for c in world.engine.containers.all()} == {
+        "old": "running",
+        "one": "exited",
+    }
+
+
+async def test_an_address_that_the_host_lacks_is_tried_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No other automatic port would do."""
+    tried, apply = [], world.kernel.apply
+
+    async def refuse(plan: Plan) -> None:
+        if any(isinstance(fact, HeldPort) for fact in plan.facts()):
+            tried.append(plan)
+            raise System("listen tcp4 192.0.2.1:32768: bind: cannot assign requested address")
+        await apply(plan)
+
+    monkeypatch.setattr(world.kernel, "apply", refuse)
+    with pytest.raises(System, match=r"bind host port 192\.0\.2\.1:32768/tcp: cannot assign requested"):
+        await world.run("cc", port_bindings={"80/tcp": (PortBinding(host_ip="192.0.2.1"),)})
+    assert len(tried) == 1
+    assert not world.core_ports._held

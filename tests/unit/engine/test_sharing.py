@@ -3,10 +3,10 @@
 import pytest
 
 from fairway.model.address import Address
-from fairway.model.container import Container, PortBinding
-from fairway.model.errors import Conflict
+from fairway.model.container import Config, Container, HostConfig, PortBinding
+from fairway.model.errors import Conflict, System
 from fairway.model.network import EndpointRequest
-from fairway.model.request import NetworkRequest, PoolRequest
+from fairway.model.request import ContainerRequest, NetworkRequest, PoolRequest
 from fairway.plan import Element, Namespace, Resolver, Veth
 from unit.engine.world import World
 
@@ -110,3 +110,103 @@ async def test_a_failed_start_leaves_the_peers_alone(world: World) -> None:
         await world.engine.containers.start("owner")
     assert await network_of(world) == before
     assert world.engine.containers.find("owner").sandbox == owner.sandbox
+
+
+async def test_a_failed_takeover_leaves_the_sandbox_as_it_was(world: World) -> None:
+    """The new owner wants a port that a process of the host has, and one more network."""
+    await world.engine.networks.create(NetworkRequest(name="app"))
+    await owner_and_peer(world)
+    await world.engine.containers.remove("owner", volumes=False, force=True, link=False)
+    before, address = await network_of(world), world.address("peer", "web")
+    world.kernel.foreign_ports.add(("tcp", 8083))
+    taken, chosen = (PortBinding(host_port="8083"),), (PortBinding(),)
+    request = ContainerRequest(
+        name="owner",
+        config=Config(image="busybox"),
+        host=HostConfig(network_mode="web", port_bindings={"80/tcp": taken, "81/tcp": chosen}),
+        endpoints={"app": EndpointRequest()},
+    )
+    await world.engine.containers.create(request)
+    with pytest.raises(System, match=r"failed to bind host port 0\.0\.0\.0:8083/tcp"):
+        await world.engine.containers.start("owner")
+    assert await network_of(world) == before
+    assert world.engine.containers.find("owner").ports == ()
+    assert (world.address("owner", "web"), world.address("owner", "app")) == (address, "")
+    assert not world.core_ports._held
+    world.kernel.foreign_ports.clear()
+    await world.engine.containers.start("owner")
+    assert [p.container_port for p in world.engine.containers.find("owner").ports] == [80, 81]
+    assert world.address("owner", "app") != ""
+
+
+async def test_an_owner_that_cannot_start_while_its_last_peer_ends(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The peer runs no more and has not told yet; nobody else would give the sandbox back."""
+    before = await network_of(world)
+    await world.run("db")
+    await world.run("owner", links=("db",), port_bindings={"80/tcp": (PortBinding(host_port="8080"),)})
+    await world.run("peer", "container:owner")
+    await world.engine.containers.stop("db", 0, "")
+    await world.engine.containers.stop("owner", 0, "")
+    delete, refused = world.runtime.delete, []
+
+    async def meanwhile(container: str) -> None:
+        with pytest.raises(System, match="Cannot link to a non running container"):
+            await world.engine.containers.start("owner")
+        refused.append(container)
+        await delete(container)
+
+    monkeypatch.setattr(world.runtime, "delete", meanwhile)
+    await world.engine.containers.stop("peer", 0, "")
+    await world.quiet()
+    assert refused
+    assert await network_of(world) == before
+    assert not world.core.state.sandboxes and not world.core_ports._held
+    assert world.address("owner", "bridge") == ""
+
+
+async def test_an_heir_that_starts_again_stays_in_the_sandbox_it_keeps(world: World) -> None:
+    """Its peer's name is that of a container on the host's network meanwhile."""
+    owner, _ = await owner_and_peer(world)
+    await world.run("second", "container:peer")
+    await world.engine.containers.remove("owner", volumes=False, force=True, link=False)
+    await world.run("owner", "host")
+    await world.engine.containers.stop("peer", 0, "")
+    await world.engine.containers.start("peer")
+    heir = world.engine.containers.find("peer")
+    assert (heir.sandbox, heir.joined) == (owner.sandbox, "")
+    await world.engine.containers.remove("peer", volumes=False, force=True, link=False)
+    await world.quiet()
+    assert world.engine.containers.find("second").sandbox == owner.sandbox
+
+
+async def test_an_interface_name_of_the_new_owner_s_own(world: World) -> None:
+    await owner_and_peer(world)
+    await world.engine.containers.remove("owner", volumes=False, force=True, link=False)
+    option = {"com.docker.network.endpoint.ifname": "lan0"}
+    await world.run("owner", "web", EndpointRequest(driver_options=option))
+    assert [f.peer for f in await network_of(world) if isinstance(f, Veth)] == ["lan0"]
+
+
+async def test_who_joins_an_heir(world: World) -> None:
+    """Also a container of the removed one's name: it goes in circles by name, and not by who owns what."""
+    owner, peer = await owner_and_peer(world)
+    await world.engine.containers.remove("owner", volumes=False, force=True, link=False)
+    for name in ("third", "owner"):
+        joined = await world.run(name, "container:peer")
+        launch = world.runtime.launches[joined.id]
+        assert launch.namespace == f"/run/x/netns/{owner.sandbox[:12]}"
+        assert launch.files["/etc/hosts"] == f"/data/containers/{peer.id}/hosts"
+        assert launch.hostname == peer.config.hostname
+        assert (await world.engine.copying.describe(name, "/etc/hosts")).size
+    assert f"10.1.0.2\t{peer.config.hostname}" in world.files.texts[peer.id, "hosts"]
+
+
+async def test_an_heir_restarts_while_others_share_its_network(world: World) -> None:
+    owner, _ = await owner_and_peer(world)
+    await world.run("third", "container:peer")
+    await world.engine.containers.remove("owner", volumes=False, force=True, link=False)
+    await world.engine.containers.restart("peer", 0, "")
+    assert world.engine.containers.find("peer").sandbox == owner.sandbox
+    assert world.address("peer", "web") == "10.1.0.2/24"

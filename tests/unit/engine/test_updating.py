@@ -60,7 +60,7 @@ async def test_publishing_on_a_running_container_is_what_run_would_have_done(wor
     assert container.host.port_bindings == {"80/tcp": bind("8080")}
     added = await world.kernel.facts() - before
     assert {type(f) for f in added} == {Hairpin, Element, HeldPort}
-    assert {f.table_object for f in added if isinstance(f, Element)} == {"own", "publish", "proxied"}
+    assert {f.table_object for f in added if isinstance(f, Element)} == {"own", "publish", "proxied6"}
     await publish(world, "c1", p80=())
     assert await world.kernel.facts() == before
     assert world.engine.containers.find("c1").ports == ()
@@ -219,6 +219,8 @@ async def test_bad_bindings_are_refused_before_anything_changes(world: World) ->
     before = world.engine.containers.find("c1")
     with pytest.raises(InvalidParameter, match="invalid port specification"):
         await publish(world, "c1", p80=bind("http"))
+    with pytest.raises(InvalidParameter, match="invalid port specification: '80/x'"):
+        await world.engine.containers.update("c1", HostConfig(port_bindings={"80/x": ()}))
     with pytest.raises(NotFound):
         await publish(world, "nobody", p80=bind("8080"))
     assert world.engine.containers.find("c1") == before

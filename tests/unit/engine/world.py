@@ -185,6 +185,10 @@ class FakeRuntime:
 
 
 class FakeImages:
+    def __init__(self) -> None:
+        self.prepared: set[str] = set()
+        """Containers that have a root file system."""
+
     def list(self) -> Sequence[Image]:
         return [IMAGE]
 
@@ -194,10 +198,12 @@ class FakeImages:
         return IMAGE
 
     async def prepare(self, container: str, image: str) -> RootFilesystem:
+        self.prepared.add(container)
         base = f"/data/{container[:12]}"
         return RootFilesystem(target=f"{base}/root", lower=("/l",), upper=f"{base}/up", work=f"{base}/work")
 
-    async def discard(self, container: str) -> None: ...
+    async def discard(self, container: str) -> None:
+        self.prepared.discard(container)
 
     async def writable_size(self, container: str) -> int:
         return 7
@@ -216,14 +222,18 @@ class FakeFiles:
         self.texts[container, name] = text
 
     def append(self, container: str, name: str, text: str) -> None:
-        self.texts[container, name] += text
+        self.edit(container, name, lambda old: old + text)
 
     def edit(self, container: str, name: str, change: Callable[[str], str]) -> None:
+        if (container, name) not in self.texts:
+            raise System(f"cannot write {name} of container {container[:12]}: No such file or directory")
         self.texts[container, name] = change(self.texts[container, name])
 
     def drop(self, container: str, name: str, words: frozenset[str]) -> None:
-        lines = self.texts[container, name].splitlines(keepends=True)
-        self.texts[container, name] = "".join(x for x in lines if not words & set(x.split()[:1]))
+        def without(text: str) -> str:
+            return "".join(x for x in text.splitlines(keepends=True) if not words & set(x.split()[:1]))
+
+        self.edit(container, name, without)
 
     def remove(self, container: str) -> None:
         for key in [k for k in self.texts if k[0] == container]:
@@ -372,6 +382,7 @@ class World:
         self.clock = FakeClock()
         self.runtime = FakeRuntime(self.clock)
         self.files = FakeFiles()
+        self.images = FakeImages()
         self.resolver = FakeResolver()
         self.settings = settings or Settings(
             id="0123456789", exec_root="/run/x", data_root="/data", address_pools=DEFAULT_POOLS
@@ -391,7 +402,7 @@ class World:
             kernel=near(self.kernel),
             resolver=near(self.resolver),
             runtime=near(self.runtime),
-            images=near(FakeImages()),
+            images=near(self.images),
             files=near(self.files),
             clock=self.clock,
             identity=Identity(Random(seed)),

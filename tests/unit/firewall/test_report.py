@@ -5,7 +5,7 @@ from fairway.firewall.links import opened
 from fairway.firewall.networks import elements
 from fairway.firewall.publish import published
 from fairway.firewall.ruleset import CLOSED, ISOLATED
-from fairway.model.address import Address
+from fairway.model.address import Address, Family
 from fairway.model.container import Config, Container, HostConfig
 from fairway.model.network import BridgeOptions, Network, PortMapping
 from fairway.model.rule import Rule
@@ -86,6 +86,14 @@ def test_ports_links_and_what_the_holder_proxies() -> None:
         ("held", "*:8080/tcp", "172.17.0.2:80", "proxy"),
         ("held", "192.0.2.1:443/tcp", "172.17.0.2:80", "proxy"),
     }
+
+
+def test_elements_of_a_family_without_rules_are_not_told() -> None:
+    ruled: list[Family] = [6]
+    ports = [PortMapping(container_port=80, host_port=8080)]
+    facts = published(ports, {4: Address("172.17.0.2"), 6: Address("fd00::2")})
+    found = report.of_addresses(OWNERS, counted(*facts), [], ruled)
+    assert brief(found) == [("hairpin", "fd00::2", "fd00::2", "masquerade")]
 
 
 def test_nobodys_port_is_the_hosts() -> None:

@@ -1,9 +1,9 @@
 """Runs, carried steps, links changed in place, undoing."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from fairway.kernel import schedule
 from fairway.model.address import Address as IP

@@ -1,14 +1,15 @@
 """Holding and releasing: outcomes, other sockets on the same port, proxying by what is held."""
 
+import contextlib
 import errno
 import socket
 from collections.abc import Iterator
-from contextlib import suppress
 
 import pytest
 
 from fairway.model.hold import CHANGED, UNCHANGED, Hold
 from fairway.ports import sockets, udp
+from fairway.ports.backend import PROXIED_PART
 from fairway.ports.holder import Holder, Reservation
 from fairway.ports.udp import UdpPort
 from unit.ports.conftest import Listen, StillLoop
@@ -187,6 +188,19 @@ def test_connections_wait_while_descriptors_are_short(
         assert holder._backend.proxying == 2
 
 
+def test_a_flood_of_connections_keeps_no_port_from_being_held(loop: StillLoop, listen: Listen) -> None:
+    holder, container, port = Holder(loop, 64), listen(), free(socket.SOCK_STREAM)
+    holder.change((), [hold("tcp", "", port, container.getsockname())])
+    with contextlib.ExitStack() as flood:
+        for _ in range(40):
+            flood.enter_context(socket.create_connection(("127.0.0.1", port), 5))
+        loop.turn()
+        assert 0 < holder._backend.proxying < 64 // PROXIED_PART
+        more = [hold("tcp", "", free(socket.SOCK_STREAM), container.getsockname()) for _ in range(30)]
+        assert all(outcome.changed for outcome in holder.change((), more))
+    holder.change(holder.held(), ())
+
+
 @pytest.mark.parametrize("protocol", ["tcp", "udp"])
 def test_a_target_that_is_the_port_itself_does_not_go_round(
     holder: Holder, loop: StillLoop, protocol: str
@@ -292,7 +306,7 @@ def test_a_container_that_does_not_listen_yet(loop: StillLoop, clients: Clients,
     clients.container.close()
     sock = clients.client("127.0.0.1")
     for _ in range(3):
-        with suppress(ConnectionRefusedError):
+        with contextlib.suppress(ConnectionRefusedError):
             sock.send(b"question")
         loop.turn()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as back:

@@ -206,7 +206,7 @@ def container_summary(
         "ImageID": container.image,
         "Command": _command(container.config),
         "Created": container.created // times.SECOND,
-        "Ports": _port_list(container),
+        "Ports": _port_list(container) if networks.leads_outside(endpoints) else [],
         "Labels": container.config.labels,
         "State": container.state.status,
         "Status": status_text(container.state, health, now),

@@ -119,6 +119,11 @@ def _addresses(endpoint: Endpoint | None) -> Json:
     }
 
 
+def leads_outside(endpoints: Iterable[tuple[Network, Endpoint]]) -> bool:
+    """Whether ports can lead to the container; where they cannot, Docker shows none, exposed ones neither."""
+    return any(net.driver not in ("host", "null") and not net.internal for net, _ in endpoints)
+
+
 def _ports(container: Container) -> Json:
     shape: Json = dict.fromkeys(container.config.exposed_ports)
     for port in container.ports:
@@ -136,7 +141,7 @@ def network_settings(
 ) -> Json:
     """``NetworkSettings`` of a container. The top-level addresses are those on the default bridge only.
 
-    Exposed ports that are not published are there with null.
+    Exposed ports that are not published are there with null, if they could be.
     """
     default = next((endpoint for net, endpoint in endpoints if net.name == "bridge"), None)
     running = container.state.running
@@ -144,7 +149,7 @@ def network_settings(
         "Bridge": "",
         "SandboxID": sandbox.id if sandbox else "",
         "SandboxKey": sandbox.key if sandbox else "",
-        "Ports": _ports(container) if running else {},
+        "Ports": _ports(container) if running and leads_outside(endpoints) else {},
         "HairpinMode": False,
         "LinkLocalIPv6Address": "",
         "LinkLocalIPv6PrefixLen": 0,

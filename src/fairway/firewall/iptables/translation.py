@@ -146,14 +146,15 @@ class _Scene:
             )
 
     def _forward(self) -> Iterator[Line]:
+        answers = connection("RELATED,ESTABLISHED")
         yield Line(target="DOCKER-USER")
-        yield Line(target="ACCEPT", match=connection("RELATED,ESTABLISHED"))
         closed = {element.key[0]: element for element in self._all(CLOSED)}
         for element in self._all(SAME):
             bridge = element.key[0]
             if bridge not in closed:
                 yield Line(target="ACCEPT", incoming=bridge, outgoing=bridge)
                 continue
+            yield Line(target="ACCEPT", incoming=bridge, outgoing=bridge, match=answers)
             for match in _NEIGHBOURS if self._kind == 6 else ():
                 yield Line(
                     target="ACCEPT", incoming=bridge, outgoing=bridge, protocol="ipv6-icmp", match=match
@@ -168,6 +169,7 @@ class _Scene:
             yield self._counts(element, shared=True, target="DROP", incoming=f"!{bridge}", outgoing=bridge)
         yield Line(target="ACCEPT", match=connection("DNAT"))
         yield Line(target="DOCKER-ISOLATION-STAGE-1")
+        yield Line(target="ACCEPT", match=answers)
         apart = {element.key[0] for element in internal}
         open_ = [bridge for bridge in self._names(BRIDGES) if bridge not in apart]
         for bridge in open_:

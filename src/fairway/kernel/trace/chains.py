@@ -83,23 +83,12 @@ def receive(scene: Scene, packet: Seen) -> Ruling | None:
 
 def forward(scene: Scene, packet: Seen) -> Ruling:
     """From one interface to another, or between two ports of one bridge."""
-    incoming, outgoing = packet.incoming, packet.outgoing
-    if scene.lookup("same", (incoming, outgoing)) is not None:
+    incoming = packet.incoming
+    if not _in(scene, "internal", incoming):
+        return _routed(scene, packet)
+    if scene.lookup("same", (incoming, packet.outgoing)) is not None:
         return _within(scene, packet)
-    for link in (incoming, outgoing):
-        if _in(scene, "internal", link):
-            return Ruling(f"{link} is internal", "chain forward, set internal", drop=True)
-    if packet.translated:
-        return Ruling("a published port", "chain forward, ct status dnat")
-    if _in(scene, "bridges", incoming) and _in(scene, "bridges", outgoing):
-        why = f"networks are isolated: from {incoming} to {outgoing}"
-        return Ruling(why, "chain forward, set bridges", drop=True)
-    if _in(scene, "bridges", incoming):
-        return Ruling("containers may leave", "chain forward, set bridges")
-    if _in(scene, "bridges", outgoing):
-        why = f"not published: {outgoing} is not reachable from outside"
-        return Ruling(why, "chain forward, set bridges", drop=True)
-    return Ruling("no network of ours", "chain forward")
+    return Ruling(f"{incoming} is internal", "chain forward, set internal", drop=True)
 
 
 def postrouting(scene: Scene, packet: Seen) -> Ruling | None:
@@ -129,6 +118,33 @@ def _to_container(scene: Scene, packet: Seen, chain: str) -> Ruling | None:
             why = f"published: {packet.destination} port {packet.port} → {address} port {inside}"
             return Ruling(why, f"chain {chain}, map {name}", target=(Address(address), int(inside)))
     return None
+
+
+def _routed(scene: Scene, packet: Seen) -> Ruling:
+    incoming, outgoing = packet.incoming, packet.outgoing
+    if _in(scene, "bridges", incoming) and _in(scene, "bridges", outgoing):
+        return _between(scene, packet)
+    if _in(scene, "internal", outgoing):
+        return Ruling(f"{outgoing} is internal", "chain routed, set internal", drop=True)
+    if packet.translated:
+        return Ruling("a published port", "chain routed, ct status dnat")
+    if _in(scene, "bridges", incoming):
+        return Ruling("containers may leave", "chain routed, set bridges")
+    if _in(scene, "bridges", outgoing):
+        why = f"not published: {outgoing} is not reachable from outside"
+        return Ruling(why, "chain routed, set bridges", drop=True)
+    return Ruling("no network of ours", "chain routed")
+
+
+def _between(scene: Scene, packet: Seen) -> Ruling:
+    incoming, outgoing = packet.incoming, packet.outgoing
+    if scene.lookup("same", (incoming, outgoing)) is not None:
+        return _within(scene, packet)
+    if _in(scene, "internal", outgoing):
+        return Ruling(f"{outgoing} is internal", "chain between, set internal", drop=True)
+    if packet.translated:
+        return Ruling("a published port", "chain between, ct status dnat")
+    return Ruling(f"networks are isolated: from {incoming} to {outgoing}", "chain between", drop=True)
 
 
 def _within(scene: Scene, packet: Seen) -> Ruling:
