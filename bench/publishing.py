@@ -169,15 +169,19 @@ class Pair:
 
 def pair(engine: Engine) -> Pair:
     """Two scenes, one with hundreds of networks and thousands of other ports on its host."""
-    other = Fairway(engine.directory.with_name("crowded"))
-    other.load_seconds = engine.load_seconds
-    other.start()
-    for number in range(OTHER_NETWORKS):
-        other.create_network(f"other-{number}")
-    for first in range(FIRST_PORT, FIRST_PORT + OTHER_PORTS, PORTS_EACH):
-        container = with_ports(other, a_range(PORTS_EACH, first))
-        other.client.post(f"/containers/{container}/start")
-    return Pair(scene(engine), scene(other))
+    with contextlib.ExitStack() as undo:
+        other = Fairway(engine.directory.with_name("crowded"))
+        undo.callback(other.close)
+        other.load_seconds = engine.load_seconds
+        other.start()
+        for number in range(OTHER_NETWORKS):
+            other.create_network(f"other-{number}")
+        for first in range(FIRST_PORT, FIRST_PORT + OTHER_PORTS, PORTS_EACH):
+            container = with_ports(other, a_range(PORTS_EACH, first))
+            other.client.post(f"/containers/{container}/start")
+        found = Pair(scene(engine), scene(other))
+        undo.pop_all()
+        return found
 
 
 def pair_round(_engine: Engine, found: Pair, number: int) -> Round:

@@ -139,10 +139,10 @@ with one network or with a thousand. See it with `nft list table inet fairway`, 
 
 The pages below follow the first packet of a connection from place to place: the interfaces that it passes,
 and at each hook of the kernel the rules that match. Later packets of an accepted connection match a rule with
-`ct state established,related` in `routed` or `within`, or, between networks, `ct status dnat` in `between`; they
-are translated like the first without a new look-up. Packets that pretend to belong to a connection of another
-network are not accepted for that: what an internal network sends never leaves it, and between networks only
-what is published passes.
+`ct state established,related` in `routed` or `within`, or, between networks, `ct status dnat` in `between`,
+and are translated like the first without a new look-up. Packets that pretend to belong to a connection of
+another network are not accepted for that: what an internal network sends never leaves it, and between
+networks only what is published passes.
 `accept` ends Fairway's own chains only: other tables of the host still decide, and Fairway never changes
 them. Rules of your own go into the chains `user_prerouting`, `user_forward` and `user_postrouting`: they
 come before Fairway's, and Fairway never changes them. The table is gone after a reboot, and your rules with

@@ -7,11 +7,11 @@ import random
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from msgspec.structs import replace
 
 from fairway.firewall.networks import elements
 from fairway.kernel import features, links

@@ -35,7 +35,11 @@ def client(request: pytest.FixtureRequest) -> str:
     ("options", "command", "expected"),
     [
         ("-h me", "hostname; cat /etc/hostname /etc/hosts", [r"^me\nme$", r"^172\.17\.0\.\d+\tme$"]),
-        ("-h me.example", "hostname; cat /etc/hosts", [r"^me\.example$", r"^172\.17\.0\.\d+\tme\.example$"]),
+        (
+            "-h me.example",
+            "hostname; cat /etc/hosts",
+            [r"^me\.example$", r"^172\.17\.0\.\d+\tme\.example me$"],
+        ),
         (
             "-h me --domainname example",
             "cat /etc/hosts /proc/sys/kernel/domainname",

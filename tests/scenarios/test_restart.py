@@ -19,7 +19,7 @@ fairway run -d --name db --expose 5432 busybox sleep 600
 fairway run -d --name web --link db:store -p 8080:80 -p 127.0.0.1:8081:81 -p 53:53/udp -P busybox sleep 600
 fairway run -d --name both --network six -p 8090:80 -p [::1]:8091:80 -p 8092:81/sctp busybox sleep 600
 fairway network connect closed both
-fairway run -d --name shut --network closed --expose 90 -P --sysctl net.ipv4.ip_default_ttl=9 busybox sleep 600
+fairway run -d --name shut --network closed --expose 90 -P --sysctl net.ipv4.ip_default_ttl=9 busybox sleep 60
 fairway run -d --name within --network inside --mac-address 02:42:ac:11:00:99 busybox sleep 600
 fairway run -d --name bound --network bound -p 8093:80 busybox sleep 600
 fairway run -d --name none --network none busybox sleep 600

@@ -17,8 +17,8 @@ from fairway.engine.settings import Settings
 from fairway.model.errors import Fault
 
 NEW_OBJECTS = 20_000
-"""Allocations between two collections of cyclic garbage. A start with 10,000 ports makes 100,000 objects that are
-in no cycle; with Python's 700 it takes 15 % longer."""
+"""Allocations between two collections of cyclic garbage. A start with 10,000 ports makes 100,000 objects that
+are in no cycle; with Python's 700 it takes 15 % longer."""
 
 
 def main(words: Sequence[str] | None = None) -> int:

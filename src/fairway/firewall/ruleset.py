@@ -45,9 +45,9 @@ its ends; to ask ``same`` and both directions of ``internal`` of each packet wou
 
 Sets hold interface names or addresses and are hash sets: a look-up costs the same with one or a thousand
 networks. Elements with counters count the packets, or connections where the chain is a NAT chain, that they
-decided; those of ``same`` merely what they matched. ``!=`` never counts, so ``within`` and ``forward`` drop by
-a second look at ``closed`` and ``internal``. ``accept`` ends this table only; other tables of the host still
-decide. Policies are never touched.
+decided; those of ``same`` merely what they matched. ``!=`` never counts, so ``within`` and ``forward`` drop
+by a second look at ``closed`` and ``internal``. ``accept`` ends this table only; other tables of the host
+still decide. Policies are never touched.
 
 Rejected: a rule (or a chain) per network, whose cost grows with each; sets of prefixes with ``flags
 interval``, whose updates slow down with size; keying by subnet, which a spoofed source address defeats.

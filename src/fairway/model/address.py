@@ -27,11 +27,12 @@ def parse_address(text: str, field: str) -> Address:
     text. Raises InvalidParameter naming ``field`` and the text.
     """
     try:
-        if "%" in text:
-            raise ValueError
-        return Address(str(ipaddress.ip_address(text)))
+        parsed = ipaddress.ip_address(text)
     except ValueError:
-        raise InvalidParameter(f"invalid {field}: {text!r} is not an IP address") from None
+        parsed = None
+    if parsed is None or "%" in text:
+        raise InvalidParameter(f"invalid {field}: {text!r} is not an IP address")
+    return Address(str(parsed))
 
 
 def parse_subnet(text: str, field: str) -> Cidr:

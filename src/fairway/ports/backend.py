@@ -10,8 +10,8 @@ CHUNK = 1 << 16
 SPARE = 256
 """Descriptors kept free of held ports and of proxied traffic, each, so that the daemon is always heard."""
 PROXIED_PART = 4
-"""Proxied traffic has at most one of so many parts of the descriptors: whoever opens connections, and any user
-of the host may, does not keep ports from being held."""
+"""Proxied traffic has at most one of so many parts of the descriptors: whoever opens connections, and any
+user of the host may, does not keep ports from being held."""
 PAUSE = 0.5
 """Seconds without accepting after descriptors ran out."""
 
