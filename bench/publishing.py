@@ -115,6 +115,10 @@ class Scene:
     def rates(self) -> Round:
         return {way: self._load(prefix, "rate", to, base + 80) for way, prefix, to, base in self.ways()}
 
+    def latencies(self) -> Round:
+        """In microseconds."""
+        return {way: self._load(prefix, "wait", to, base + 80) for way, prefix, to, base in self.ways()}
+
     def flows(self) -> Round:
         """In Gbit/s."""
         ways = self.ways()
@@ -151,7 +155,8 @@ def inside(engine: Engine, container: str) -> list[str]:
 
 
 def rate_round(_engine: Engine, found: Scene, _number: int) -> Round:
-    return {f"connections {way}": sample for way, sample in found.rates().items()}
+    rates = {f"connections {way}": sample for way, sample in found.rates().items()}
+    return rates | {f"latency {way}": sample for way, sample in found.latencies().items()}
 
 
 def flow_round(_engine: Engine, found: Scene, _number: int) -> Round:
@@ -189,6 +194,7 @@ def pair_round(_engine: Engine, found: Pair, number: int) -> Round:
     samples: Round = {}
     for suffix, each in turns if number % 2 else reversed(turns):
         samples |= {f"connections {way}{suffix or ALONE}": sample for way, sample in each.rates().items()}
+        samples |= {f"latency {way}{suffix or ALONE}": sample for way, sample in each.latencies().items()}
         samples |= {f"throughput {way}{suffix or ALONE}": sample for way, sample in each.flows().items()}
     return samples
 
@@ -203,14 +209,25 @@ WAYS = ("from another host", "from 127.0.0.1", "container to container")
 ALONE = ", alone"
 CROWD = f", among {OTHER_NETWORKS} networks and {OTHER_PORTS:,} ports"
 RATES = tuple(f"connections {way}" for way in WAYS)
+LATENCIES = tuple(f"latency {way}" for way in WAYS)
 FLOWS = tuple(f"throughput {way}" for way in WAYS)
-PAIRS = tuple(f"{name}{suffix}" for name in (*RATES, *FLOWS) for suffix in (ALONE, CROWD))
+UNITS = {"latency": "µs", "throughput": "Gbit/s"}
+PAIRS = tuple(f"{name}{suffix}" for name in (*RATES, *LATENCIES, *FLOWS) for suffix in (ALONE, CROWD))
 
 PUBLISHING = (
     Measure("ports-0", ("start with no ports",), 10, none_round, only=("fairway",)),
     *(ports_measure(count, rounds) for count, rounds in ((1, 10), (100, 3), (1_000, 1))),
     ports_measure(MANY, 3, ("fairway",)),
-    Measure("connections", RATES, 7, rate_round, scene, lambda _, found: found.leave(), unit="1/s"),
+    Measure(
+        "connections",
+        (*RATES, *LATENCIES),
+        7,
+        rate_round,
+        scene,
+        lambda _, found: found.leave(),
+        unit="1/s",
+        units=dict.fromkeys(LATENCIES, "µs"),
+    ),
     Measure("throughput", FLOWS, 5, flow_round, scene, lambda _, found: found.leave(), unit="Gbit/s"),
     Measure(
         "crowd",
@@ -220,7 +237,7 @@ PUBLISHING = (
         pair,
         leave_pair,
         unit="1/s",
-        units={name: "Gbit/s" for name in PAIRS if name.startswith("throughput")},
+        units={name: unit for name in PAIRS for start, unit in UNITS.items() if name.startswith(start)},
         only=("fairway",),
     ),
 )

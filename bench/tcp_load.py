@@ -2,6 +2,7 @@
 
     python tcp_load.py serve 80 81           port 80 answers one byte and is done, port 81 swallows everything
     python tcp_load.py rate 10.0.0.1 80 2    connections per second, for two seconds
+    python tcp_load.py wait 10.0.0.1 80 2    median microseconds of one connection after another
     python tcp_load.py flow 10.0.0.1 81 2    bytes per second on one connection
 
 Several connections are under way at a time, by one epoll loop: on two cores client and server have one each.
@@ -10,6 +11,7 @@ Several connections are under way at a time, by one epoll loop: on two cores cli
 import contextlib
 import select
 import socket
+import statistics
 import struct
 import sys
 import time
@@ -85,6 +87,19 @@ def rate(address: str, port: int, seconds: float) -> float:
     return done / (time.perf_counter() - start)
 
 
+def wait(address: str, port: int, seconds: float) -> float:
+    """Median microseconds from opening a connection to its first byte, one at a time."""
+    samples = []
+    until = time.perf_counter() + seconds
+    while (start := time.perf_counter()) < until:
+        with socket.create_connection((address, port), PATIENCE) as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORT)
+            if connection.recv(1) != b"!":
+                raise ConnectionError(f"{address}:{port} did not answer")
+            samples.append(time.perf_counter() - start)
+    return statistics.median(samples) * 1e6
+
+
 def flow(address: str, port: int, seconds: float) -> float:
     """Bytes per second."""
     data, sent = bytes(CHUNK), 0
@@ -100,5 +115,5 @@ if __name__ == "__main__":
     if sys.argv[1] == "serve":
         serve(int(sys.argv[2]), int(sys.argv[3]))
     else:
-        load = {"rate": rate, "flow": flow}[sys.argv[1]]
+        load = {"rate": rate, "wait": wait, "flow": flow}[sys.argv[1]]
         print(load(sys.argv[2], int(sys.argv[3]), float(sys.argv[4])))

@@ -21,6 +21,7 @@ QUANTITIES = {
     ],
     "MB": ["memory added by 100 ports", "memory of all processes, 100 ports"],
     "1/s": ["DNS queries (hit)", *(f"connections {way}" for way in WAYS)],
+    "µs": [f"latency {way}" for way in WAYS],
     "Gbit/s": [f"throughput {way}" for way in WAYS],
 }
 
