@@ -29,7 +29,7 @@ class Rules:
         for container in containers:
             found += owned.get(container.id, ())
         if not reference:
-            found += (*owned.get("", ()), *report.of_host(counted))
+            found += (*owned.get("", ()), *report.of_host(counted, families))
         return found
 
     async def nft(self) -> str:

@@ -102,13 +102,14 @@ def of_addresses(
     return found
 
 
-def of_host(counted: Counted) -> list[Rule]:
-    """What is counted for all networks together."""
+def of_host(counted: Counted, families: Collection[Family] = (4, 6)) -> list[Rule]:
+    """What is counted for all networks together by rules for these ``families``."""
     told = {
         ISOLATED: ("between", "any network", OTHERS),
         UNPUBLISHED: ("unpublished", OUTSIDE, "any network"),
-        SPOOFED: ("spoofed", "any network", "127.0.0.0/8"),
     }
+    if 4 in families:
+        told[SPOOFED] = ("spoofed", "any network", "127.0.0.0/8")
     return [
         _rule("host", None, *told[comment], "drop", count)
         for comment, count in sorted(counted.rules.items())

@@ -4,7 +4,7 @@ from fairway.firewall import report
 from fairway.firewall.links import opened
 from fairway.firewall.networks import elements
 from fairway.firewall.publish import published
-from fairway.firewall.ruleset import CLOSED, ISOLATED
+from fairway.firewall.ruleset import CLOSED, ISOLATED, SPOOFED
 from fairway.model.address import Address, Family
 from fairway.model.container import Config, Container, HostConfig
 from fairway.model.network import BridgeOptions, Network, PortMapping
@@ -105,3 +105,10 @@ def test_what_is_counted_together_is_the_hosts() -> None:
     together = Counted(installed=True, rules={ISOLATED: Count(1, 84)})
     (rule,) = report.of_host(together)
     assert (rule.rule, rule.verdict, rule.packets) == ("between", "drop", 1)
+
+
+def test_a_rule_for_ipv4_is_not_told_where_there_are_none() -> None:
+    together = Counted(installed=True, rules={SPOOFED: Count(), ISOLATED: Count()})
+    ipv6: list[Family] = [6]
+    assert [rule.rule for rule in report.of_host(together, ipv6)] == ["between"]
+    assert [rule.rule for rule in report.of_host(together)] == ["between", "spoofed"]
