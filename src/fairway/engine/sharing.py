@@ -41,9 +41,8 @@ class Sharing:
         self._tasks = tasks
 
     def sharers(self, sandbox: str) -> list[Container]:
-        """Containers that run, or are being started, in the sandbox of another one; oldest first."""
-        found = [c for c in self._core.state.containers.values() if sandbox and c.joined == sandbox]
-        return sorted(found, key=lambda c: c.created)
+        """See ``State.joined``."""
+        return self._core.state.joined(sandbox)
 
     async def release(self, owner: Container) -> list[Network]:
         """Give back the network of a container that does not run, and record the container as it is then.
@@ -120,7 +119,7 @@ class Sharing:
         Of its networks it keeps those that ``wanted`` (its own endpoints) can be satisfied by; the others go.
         The caller holds its lock.
         """
-        orphan = next((s for s in self._core.state.sandboxes.values() if s.orphan == container.name), None)
+        orphan = self._core.state.orphan(container.name)
         keeper = self._core.state.owner(orphan.id) if orphan else None
         if orphan is None or keeper is None or mode == "host" or mode.startswith("container:"):
             return container

@@ -74,6 +74,9 @@ class State:
         self._of_container: dict[str, dict[str, str]] = {}
         self._of_network: dict[str, dict[str, str]] = {}
         self._linkers: dict[str, dict[str, str]] = {}
+        self._owners: dict[str, str] = {}
+        self._joined: dict[str, dict[str, str]] = {}
+        self._orphans: dict[str, str] = {}
         self.host_interfaces: dict[str, str] = {}
         """Names of the host's ends of all endpoints, each with its endpoint's key."""
 
@@ -184,6 +187,11 @@ class State:
                     self._container_names.pop(old.name, None)
                 self._container_names[thing.name] = thing.id
                 self._forget_links(old)
+                self._forget_sandbox(old)
+                if thing.sandbox:
+                    self._owners[thing.sandbox] = thing.id
+                if thing.joined:
+                    self._joined.setdefault(thing.joined, {})[thing.id] = thing.id
                 for link in thing.links:
                     self._linkers.setdefault(link.target, {})[thing.id] = link.alias
             case Endpoint():
@@ -192,6 +200,10 @@ class State:
                     self.host_interfaces[thing.host_interface] = key(thing)
                 self._of_container.setdefault(thing.container_id, {})[thing.network_id] = key(thing)
                 self._of_network.setdefault(thing.network_id, {})[thing.container_id] = key(thing)
+            case Sandbox():
+                self._forget_orphan(old)
+                if thing.orphan:
+                    self._orphans[thing.orphan] = thing.id
             case _:
                 pass
 
@@ -205,6 +217,9 @@ class State:
                 if self._container_names.get(thing.name) == thing.id:
                     del self._container_names[thing.name]
                 self._forget_links(old)
+                self._forget_sandbox(old)
+            case Sandbox():
+                self._forget_orphan(old)
             case Endpoint():
                 self._forget_interface(old)
                 _unlink(self._of_container, thing.container_id, thing.network_id)
@@ -221,6 +236,17 @@ class State:
         if isinstance(old, Container):
             for link in old.links:
                 _unlink(self._linkers, link.target, old.id)
+
+    def _forget_sandbox(self, old: Stored | None) -> None:
+        """Unless another container owns it meanwhile."""
+        if isinstance(old, Container):
+            if self._owners.get(old.sandbox) == old.id:
+                del self._owners[old.sandbox]
+            _unlink(self._joined, old.joined, old.id)
+
+    def _forget_orphan(self, old: Stored | None) -> None:
+        if isinstance(old, Sandbox) and self._orphans.get(old.orphan) == old.id:
+            del self._orphans[old.orphan]
 
     # Look-ups.
 
@@ -267,7 +293,16 @@ class State:
 
     def owner(self, sandbox: str) -> Container | None:
         """The container whose sandbox it is."""
-        return next((c for c in self.containers.values() if sandbox and c.sandbox == sandbox), None)
+        return self.containers.get(self._owners.get(sandbox, ""))
+
+    def joined(self, sandbox: str) -> list[Container]:
+        """Containers that run, or are being started, in the sandbox of another one; oldest first."""
+        found = [self.containers[id_] for id_ in self._joined.get(sandbox, ())]
+        return sorted(found, key=lambda container: container.created)
+
+    def orphan(self, name: str) -> Sandbox | None:
+        """The sandbox that a removed container of that name made, and in which others run."""
+        return self.sandboxes.get(self._orphans.get(name, ""))
 
     def container_named(self, name: str) -> Container | None:
         return self.containers.get(self._container_names.get(name, ""))

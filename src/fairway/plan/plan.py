@@ -101,7 +101,8 @@ def difference(desired: Iterable[Fact], actual: Collection[Fact]) -> Plan:
     keep = frozenset(wanted)
     gone = [f for f in actual if f not in keep and not isinstance(f, Sysctl)]
     flows = [Flows(host(f.address)) for f in gone if isinstance(f, Address) and f.namespace != HOST]
-    gone += [f for f in dict.fromkeys(flows) if f not in keep and f not in gone]
-    surplus = sorted(gone, key=lambda f: ORDER.index(type(f)))
+    surplus = sorted(
+        dict.fromkeys((*gone, *(f for f in flows if f not in keep))), key=lambda f: ORDER.index(type(f))
+    )
     have = frozenset(actual)
     return withdraw(surplus) + establish(f for f in wanted if f not in have)

@@ -1,6 +1,7 @@
 """What all held ports share."""
 
 import socket
+import struct
 from contextlib import suppress
 
 from fairway.companion.loop import Loop
@@ -12,6 +13,8 @@ SPARE = 256
 PROXIED_PART = 4
 """Proxied traffic has at most one of so many parts of the descriptors: whoever opens connections, and any
 user of the host may, does not keep ports from being held."""
+RESET = struct.pack("ii", 1, 0)
+"""SO_LINGER (``struct linger``: on, 0 seconds): closing tells the other end that the connection broke off."""
 PAUSE = 0.5
 """Seconds without accepting after descriptors ran out."""
 

@@ -10,14 +10,11 @@ that hung up and is not to be read yet is taken out of epoll until it is.
 """
 
 import socket
-import struct
 from collections.abc import Callable
 from contextlib import suppress
 
 from fairway.companion.loop import READ, WRITE
-from fairway.ports.backend import Backend
-
-_RESET = struct.pack("ii", 1, 0)  # struct linger: on, 0 seconds
+from fairway.ports.backend import RESET, Backend
 
 
 class Relay:
@@ -68,7 +65,7 @@ class Relay:
             end.unwatch()
             if reset:
                 with suppress(OSError):
-                    end.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+                    end.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         self._backend.hang_up(self._server.sock)
         self._client.sock.close()
         self._backend.proxying -= 1

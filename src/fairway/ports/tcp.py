@@ -1,12 +1,11 @@
 """A held TCP port: every connection that arrives is relayed to the container."""
 
 import socket
-import struct
 from contextlib import suppress
 
 from fairway.companion.loop import READ
 from fairway.model.hold import Hold
-from fairway.ports.backend import PAUSE, Backend
+from fairway.ports.backend import PAUSE, RESET, Backend
 from fairway.ports.relay import Relay
 
 BATCH = 64
@@ -82,5 +81,5 @@ class TcpPort:
 
 def _reset(sock: socket.socket) -> None:
     with suppress(OSError):
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
     sock.close()
