@@ -11,7 +11,7 @@ import msgspec
 
 from fairway.drivers import find
 from fairway.engine.settings import DefaultBridge
-from fairway.model.address import Address, Cidr, Family, family
+from fairway.model.address import Address, Cidr, Family, family, parse_address
 from fairway.model.errors import InvalidParameter
 from fairway.model.network import ANY_ADDRESS
 from fairway.model.request import NetworkRequest
@@ -96,7 +96,7 @@ def _interface(values: Mapping[str, Any], name: str, kind: Family) -> Cidr | Non
         found = ipaddress.ip_interface(text)
     except ValueError:
         found = None
-    if found is None or "/" not in text or found.version != kind:
+    if found is None or "/" not in text or "%" in text or found.version != kind:
         raise InvalidParameter(f"parse {name} failed: invalid CIDR address: {text}")
     return Cidr(str(found))
 
@@ -120,8 +120,8 @@ def _address(values: Mapping[str, Any], name: str) -> Address | None:
 
 def _parsed(name: str, text: str) -> Address:
     try:
-        return Address(str(ipaddress.ip_address(text)))
-    except ValueError:
+        return parse_address(text, name)
+    except InvalidParameter:
         raise InvalidParameter(
             f'invalid argument "{text}" for "--{name}" flag: {text} is not an ip address'
         ) from None

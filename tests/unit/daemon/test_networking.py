@@ -113,6 +113,8 @@ def test_the_earlier_key_of_host_gateways(tmp_path: Path) -> None:
         ),
         (["--bip=10.0.0.1"], "parse bip failed: invalid CIDR address: 10.0.0.1"),
         (["--bip=fd00::1/64"], "parse bip failed: invalid CIDR address: fd00::1/64"),
+        (["--bip6=fe80::1%x/64"], "parse bip6 failed: invalid CIDR address: fe80::1%x/64"),
+        (["--ip=fe80::1%x"], 'invalid argument "fe80::1%x" for "--ip" flag: fe80::1%x is not an ip address'),
         (["--bip6=x"], "parse bip6 failed: invalid CIDR address: x"),
         (["--fixed-cidr=10.0.0.0/33"], "parse fixed-cidr failed: invalid CIDR address: 10.0.0.0/33"),
         (["--ip=localhost"], 'invalid argument "localhost" for "--ip" flag: localhost is not an ip address'),
