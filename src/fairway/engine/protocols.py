@@ -4,7 +4,7 @@ Implementations live in ``kernel/``, ``store/``, ``dns/`` and ``runtime/``; the 
 only kinds from ``model.errors``.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
@@ -18,7 +18,7 @@ from fairway.model.process import ExecProcess, ExecRequest, Launch, LogLine, Str
 from fairway.model.record import Change, Put
 from fairway.model.tree import PathStat, Tree
 from fairway.model.usage import Usage
-from fairway.plan import Counted, Fact, Plan
+from fairway.plan import Counted, Fact, HeldPort, Plan
 
 
 class Kernel(Protocol):
@@ -38,6 +38,9 @@ class Kernel(Protocol):
 
     async def counted(self) -> Counted:
         """The elements of the nftables table, with what they and the rules have counted."""
+
+    async def held(self) -> Collection[HeldPort]:
+        """The ports of the host that are held for containers."""
 
     async def listing(self) -> str:
         """The nftables table as ``nft`` prints it; empty without it."""

@@ -9,7 +9,7 @@ from fairway.model.container import Container
 from fairway.model.errors import NotFound
 from fairway.model.network import Network
 from fairway.model.rule import Form, Rule
-from fairway.plan import Counted, HeldPort
+from fairway.plan import Counted
 
 
 class Rules:
@@ -19,7 +19,7 @@ class Rules:
     async def report(self, reference: str = "") -> Sequence[Rule]:
         """By network, container, and host; or only of the network and the container called that."""
         counted = await self._core.kernel.counted()
-        held = [fact for fact in await self._core.kernel.facts() if isinstance(fact, HeldPort)]
+        held = await self._core.kernel.held()
         networks, containers = self._chosen(reference)
         found = [rule for network in networks for rule in report.of_network(network, counted)]
         owned: dict[str, list[Rule]] = {}

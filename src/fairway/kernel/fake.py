@@ -114,6 +114,9 @@ class FakeKernel:
         """Nothing is counted; the administrator's chains are empty."""
         return Counted(installed=True, elements=dict.fromkeys(self._of(Element)))
 
+    async def held(self) -> Sequence[HeldPort]:
+        return self._of(HeldPort)
+
     async def listing(self) -> str:
         """The elements, without the base ruleset."""
         lines = [f"\telement {e.table_object} {' . '.join(e.key)} {e.value}" for e in self._of(Element)]

@@ -10,11 +10,11 @@ A call that was cancelled while it waited in the queue does not happen; one that
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from fairway.kernel import dump, features, foreign, listeners, schedule, sysctls
+from fairway.kernel import dump, features, foreign, holding, listeners, schedule, sysctls
 from fairway.kernel.executor import Executor
 from fairway.kernel.features import Missing
 from fairway.kernel.holding import PortHolder
@@ -26,7 +26,7 @@ from fairway.model.address import Address as AddressText
 from fairway.model.address import Cidr
 from fairway.model.errors import Fault, System
 from fairway.model.foreign import ForeignFilters
-from fairway.plan import Counted, Fact, Plan
+from fairway.plan import Counted, Fact, HeldPort, Plan
 
 T = TypeVar("T")
 _ALIAS_LIMIT = 255
@@ -124,6 +124,10 @@ class LinuxKernel:
     async def counted(self) -> Counted:
         """The nftables table: its elements and what was counted. Raises System."""
         return await self._run(lambda: self._executor.ruleset.counted())
+
+    async def held(self) -> Collection[HeldPort]:
+        """The ports that the port holder holds. Raises System."""
+        return await self._run(lambda: holding.facts(self._executor.ports))
 
     async def listing(self) -> str:
         """The nftables table as ``nft`` prints it. Raises System."""
