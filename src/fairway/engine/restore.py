@@ -15,6 +15,7 @@ from fairway.engine.core import Core
 from fairway.engine.dependence import by_dependence
 from fairway.engine.lifecycle import Lifecycle
 from fairway.engine.network_facts import network_facts
+from fairway.engine.ports import unpublished
 from fairway.engine.state import Stored
 from fairway.model.container import Container
 from fairway.model.errors import Fault, System
@@ -68,7 +69,7 @@ class Restore:
             return
         sandbox = core.state.sandboxes.get(container.sandbox)
         idle = [self._attachments.idle(e) for e in core.state.endpoints_of(container.id)]
-        new = msgspec.structs.replace(new, sandbox="", ports=())
+        new = msgspec.structs.replace(unpublished(new), sandbox="")
         await core.state.commit(new, *idle, delete=[sandbox] if sandbox else [])
 
     async def _take_back_connection(self, endpoint: Endpoint) -> None:
