@@ -46,9 +46,7 @@ from fairway.runtime.settling import settle
 from fairway.runtime.users import look_up
 
 LOST = 255
-"""Exit code, as Docker's, of a container whose exit nobody saw (conmon was killed)."""
-
-
+"""Exit code, as Docker's, of a container whose exit nobody saw."""
 _DOCKERS_NAMES = ("runc", "io.containerd.runc.v2")
 """What Docker calls its default runtime: who asks for it wants the default, which here may be crun."""
 
@@ -178,31 +176,32 @@ class OciRuntime:
 
     async def _exit(self, container: str) -> Exit:
         await conmon.ended(self._paths, container)
-        oom = self._paths.oom(container).exists() or await asyncio.to_thread(cgroups.out_of_memory, container)
         path = self._paths.exit(container)
+        if not path.exists():
+            await self._end_unmonitored(container)
+        oom = self._paths.oom(container).exists() or await asyncio.to_thread(cgroups.out_of_memory, container)
         try:
             return Exit(code=int(path.read_text()), finished=path.stat().st_mtime_ns, oom_killed=oom)
-        except FileNotFoundError:
-            bundle = self._paths.bundle(container)
-            finished = bundle.stat().st_mtime_ns if bundle.exists() else 0
-            return Exit(code=LOST, finished=finished, oom_killed=oom)
+        except (FileNotFoundError, ValueError):  # deleted meanwhile; there was no room for it
+            return Exit(code=LOST, finished=0, oom_killed=oom)
+
+    async def _end_unmonitored(self, container: str) -> None:
+        """conmon was killed: as when Docker's shim is, what it ran is killed, too, and has ended by that.
+
+        The next daemon finds the same exit code, where conmon would have left it.
+        """
+        first, pause = conmon.read_pid(self._paths.pid(container)), 0.001
+        while await asyncio.to_thread(cgroups.kill, container, first):
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 1)
+        if self._paths.bundle(container).exists():
+            with contextlib.suppress(OSError):
+                self._paths.exit(container).write_text(f"{128 + signals.SIGKILL}")
 
     async def kill(self, container: str, signal: int) -> None:
-        """See ``Runtime``. Directly, through a process descriptor that is checked to be the container's."""
-        pid = conmon.read_pid(self._paths.pid(container))
-        if not pid:
-            return
-        try:
-            fd = os.pidfd_open(pid)
-        except ProcessLookupError:
-            return
-        try:
-            if cgroups.holds(pid, container):
-                signals.pidfd_send_signal(fd, signal)
-        except ProcessLookupError:
-            return
-        finally:
-            os.close(fd)
+        """See ``Runtime``."""
+        if pid := conmon.read_pid(self._paths.pid(container)):
+            cgroups.signal(pid, container, signal)
 
     async def delete(self, container: str) -> None:
         """See ``Runtime``. A process that still runs is killed; deleting twice is no error."""

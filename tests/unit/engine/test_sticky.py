@@ -141,7 +141,7 @@ async def test_a_port_comes_back_with_the_way_in(world: World) -> None:
 async def test_what_is_asked_for_comes_before_what_was(world: World) -> None:
     await world.run("first", port_bindings={"80/tcp": ANY, "81/tcp": ANY})
     container = await stopped(world, "first")
-    changes = {"81/tcp": (PortBinding(host_port="32768"),)}
+    changes: dict[str, tuple[PortBinding, ...]] = {"81/tcp": (PortBinding(host_port="32768"),)}
     await world.engine.containers.update(container.id, HostConfig(port_bindings=changes))
     await world.engine.containers.start("first")
     assert ports(world, "first") == [32770, 32768]
