@@ -179,10 +179,8 @@ class Restore:
                 container.host.auto_remove and container.state.status == "exited"
             ):
                 await self._remove(container)
-            elif container.state.status == "restarting" or (
-                container.state.status == "exited" and container.host.restart_policy.name == "always"
-            ):
-                await self._start_again(container)
+            elif self._lifecycle.comes_back(container):
+                await self._lifecycle.come_back(container)
             elif container.sandbox:  # others shared it
                 self._lifecycle.sharing.left(container.sandbox)
 
@@ -191,15 +189,6 @@ class Restore:
             await self._containers.finish_removal(container)
         except Fault as e:
             self._core.log.warning("cannot remove a container", container=container.name, error=e.message)
-
-    async def _start_again(self, container: Container) -> None:
-        async with self._core.locks.hold(f"container/{container.id}"):
-            try:
-                await self._lifecycle.start(container)
-            except Fault as e:
-                self._core.log.warning(
-                    "cannot restart a container", container=container.name, error=e.message
-                )
 
 
 def ours(desired: Collection[Fact], actual: Collection[Fact]) -> list[Fact]:
