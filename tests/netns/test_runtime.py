@@ -57,7 +57,7 @@ def nothing_left(tmp_path: Path) -> Iterator[None]:
     mounts = Path("/proc/self/mountinfo").read_text()
     assert str(tmp_path) not in mounts
     assert not [p for p in _processes() if str(tmp_path) in p], "processes left"
-    assert not [d for d in Path("/sys/fs/cgroup").glob("**/fairway/*/") if d.name in Box.ids], "cgroups left"
+    assert not [d for d, _, _ in os.walk("/sys/fs/cgroup") if Path(d).name in Box.ids], "cgroups left"
 
 
 def _processes() -> list[str]:
@@ -306,6 +306,25 @@ async def test_a_monitor_killed_while_no_daemon_looked(
     assert (await other.wait(box.id)).code == 137
     await other.delete(box.id)
     assert list((tmp_path / "run/exits").iterdir()) == []
+
+
+async def test_a_container_that_is_being_created_has_no_monitor_yet(
+    runtime: OciRuntime, rootfs: str, tmp_path: Path
+) -> None:
+    box = Box(runtime, rootfs, ("sleep", "100"))
+    (await box.create()).close()
+    written = tmp_path / "run/bundles" / box.id / "conmon.pid"
+    written.rename(tmp_path / "later")
+    with pytest.raises(NotFound):
+        await runtime.wait(box.id)
+    assert await box.logs(follow=True) == []
+    (tmp_path / "later").rename(written)
+    assert await runtime.running() == {box.id: box.pid}
+    waiting = asyncio.create_task(runtime.wait(box.id))
+    await runtime.start(box.id)
+    await runtime.kill(box.id, signal.SIGTERM)
+    await runtime.kill(box.id, signal.SIGKILL)
+    assert (await waiting).code == 137
 
 
 async def test_a_monitor_that_ended_is_not_one_that_was_killed(runtime: OciRuntime, rootfs: str) -> None:

@@ -51,6 +51,7 @@ def test_it_comes_back_from_the_backup(tmp_path: Path) -> None:
             assert "Traceback" not in message
             assert state.read_bytes() == damaged
             assert host.ok("busybox nc -w 3 127.0.0.1 8080 </dev/null") == "hello\n"
+            host.ok(f"nsenter -t {before.split()[-1]} -n busybox nslookup db. 127.0.0.11")
             host.ok("set -e\n" + "\n".join(line for line in message.splitlines() if line.startswith("    ")))
             host.start_daemon()
             assert host.ok(shown) == before

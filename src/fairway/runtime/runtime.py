@@ -166,10 +166,13 @@ class OciRuntime:
         return pid if pid and cgroups.holds(pid, container) else 0
 
     async def wait(self, container: str) -> Exit:
-        """See ``Runtime``. Raises NotFound for a container that was never created or is deleted."""
+        """See ``Runtime``. Raises NotFound for a container that was never created or is deleted.
+
+        One that is being created has no conmon yet, and must not be taken for one that has lost it.
+        """
         task = self._ends.get(container)
         if task is None:
-            if not self._paths.bundle(container).exists():
+            if not self._paths.monitor_pid(container).exists():
                 raise NotFound(f"No such container: {container}")
             task = self._ends[container] = asyncio.create_task(self._exit(container))
         return await asyncio.shield(task)
@@ -222,10 +225,8 @@ class OciRuntime:
 
     async def _let_monitor_end(self, monitor: int, container: str) -> None:
         """conmon ends by itself after its container; one that does not is ended."""
-        if not monitor or not conmon.is_monitor(monitor, container):
-            return
         try:
-            await asyncio.wait_for(conmon.gone(monitor), 5)
+            await asyncio.wait_for(conmon.ended(self._paths, container), 5)
         except TimeoutError:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(monitor, signals.SIGKILL)
@@ -278,7 +279,7 @@ class OciRuntime:
     ) -> AsyncIterator[LogLine]:
         """See ``Runtime``."""
         selection = logs.Selection(stdout=stdout, stderr=stderr, since=since, until=until, tail=tail)
-        following = follow and self._paths.bundle(container).exists()
+        following = follow and self._paths.monitor_pid(container).exists()
         ended = functools.partial(self.wait, container) if following else None
         return logs.read(self._paths.log(container), selection, ended)
 
