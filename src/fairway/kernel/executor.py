@@ -31,6 +31,7 @@ from fairway.plan import (
     Step,
     Sysctl,
     Veth,
+    describe,
 )
 
 
@@ -112,30 +113,3 @@ class Executor:
         changed = listeners.establish(self.namespaces, self.holder, fact)
         self.served[fact.sandbox] = fact.namespace
         return changed
-
-
-def describe(fact: Fact) -> str:
-    """A fact in a few words, for error texts."""
-    match fact:
-        case Namespace(path=path):
-            return f"network namespace {path}"
-        case Overlay(target=target):
-            return f"overlay mount {target}"
-        case Sysctl(key=key):
-            return f"sysctl {key}"
-        case Resolver(namespace=namespace):
-            return f"DNS listener in {namespace}"
-        case Bridge(name=name) | Veth(name=name):
-            return f"interface {name}"
-        case Address(address=address, link=link):
-            return f"address {address} on {link}"
-        case Route(destination=destination, link=link):
-            return f"route {destination} on {link}"
-        case Hairpin(link=link):
-            return f"hairpin mode of {link}"
-        case HeldPort(protocol=protocol, address=address, port=port):
-            return f"port {address or '*'}:{port}/{protocol}"
-        case Flows(address=address):
-            return f"connections of {address}"
-        case Element(table_object=name, key=key):
-            return f"element {' . '.join(key)} of {name}"

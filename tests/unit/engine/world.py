@@ -16,6 +16,7 @@ from fairway.engine.events import Events
 from fairway.engine.identity import Identity
 from fairway.engine.ports import Ports
 from fairway.engine.protocols import Store
+from fairway.engine.reconciling import Reconciler
 from fairway.engine.settings import Settings
 from fairway.engine.state import State
 from fairway.firewall import ruleset
@@ -449,7 +450,9 @@ class World:
         active = {c.id for c in containers.values() if c.state.status in ("running", "paused")}
         alive = {c for c, end in self.runtime.ends.items() if not end.done()}
         watched = {task.get_name() for task in self.engine._lifecycle._tasks._tasks}
-        return not self.core.locks._locks and active == alive == watched
+        healing = self.engine._healing
+        whole = healing._wait is None and not self.core.doubt.is_set() and not self.kernel._disturbances
+        return not self.core.locks._locks and active == alive == watched and whole
 
     async def run(
         self, name: str, network: str = "bridge", request: EndpointRequest | None = None, **host: Any
@@ -473,6 +476,10 @@ class World:
 
     def names(self, network: str) -> dict[str, tuple[str, ...]]:
         return dict(self.resolver.networks[self.engine.networks.find(network).id].names)
+
+    @property
+    def reconciler(self) -> Reconciler:
+        return self.engine._healing._reconciler
 
     @property
     def core_ports(self) -> Ports:
