@@ -27,7 +27,7 @@ from fairway.model.container import Config, Container, HostConfig, PortBinding, 
 from fairway.model.errors import Fault, System
 from fairway.model.network import EndpointRequest
 from fairway.model.request import ContainerRequest, NetworkRequest, PoolRequest
-from fairway.plan import Element, Resolver, Step, Sysctl
+from fairway.plan import Element, Namespace, Overlay, Resolver, Step, Sysctl
 from fairway.store.memory import MemoryStore
 from unit.engine.world import Inline, World
 
@@ -254,6 +254,8 @@ class Machine(RuleBasedStateMachine):
     def _harm(self, random: Random) -> None:
         kernel = self.kernel
         facts = sorted(kernel._facts, key=repr)
+        if self.world.core.locks._locks:  # a container that is being started may need these at this moment
+            facts = [fact for fact in facts if not isinstance(fact, Namespace | Overlay)]
         sysctls = sorted((f for f in self.world.reconciler.desired() if isinstance(f, Sysctl)), key=repr)
         match random.randrange(4):
             case 0 if sysctls:

@@ -33,6 +33,7 @@ from fairway.model.request import ContainerRequest
 from fairway.model.system import SystemFacts
 from fairway.model.tree import PathStat, Tree
 from fairway.model.usage import Usage
+from fairway.plan import Namespace, Overlay
 from fairway.store.memory import MemoryStore
 
 IMAGE = Image(
@@ -80,7 +81,8 @@ class FakeStreams:
 class FakeRuntime:
     name, path, version = "crun", "/usr/bin/crun", "1.0"
 
-    def __init__(self, clock: FakeClock) -> None:
+    def __init__(self, clock: FakeClock, kernel: FakeKernel) -> None:
+        self._kernel = kernel
         self.launches: dict[str, Launch] = {}
         self.ends: dict[str, asyncio.Future[Exit]] = {}
         self.streams: dict[str, FakeStreams] = {}
@@ -107,6 +109,9 @@ class FakeRuntime:
         if self.fail_create:
             raise self.fail_create
         container = launch.container.id
+        there = self._kernel._facts
+        assert any(isinstance(f, Overlay) and f.target == launch.rootfs for f in there), "it is not mounted"
+        assert not launch.namespace or Namespace(launch.namespace) in there
         self.launches[container] = launch
         self.ends[container] = asyncio.get_running_loop().create_future()
         self.streams[container] = FakeStreams(self.reads)
@@ -381,7 +386,7 @@ class World:
         self.store: Any = store or MemoryStore()
         self.kernel = kernel or FakeKernel(objects=ruleset.OBJECTS)
         self.clock = FakeClock()
-        self.runtime = FakeRuntime(self.clock)
+        self.runtime = FakeRuntime(self.clock, self.kernel)
         self.files = FakeFiles()
         self.images = FakeImages()
         self.resolver = FakeResolver()
