@@ -3,21 +3,11 @@
 from collections.abc import Sequence
 from typing import Literal
 
-import msgspec
-
 from fairway.engine.core import Core
 from fairway.engine.naming import Naming
 from fairway.engine.reconciling import Reconciler
 from fairway.engine.restore import Restore
-from fairway.model.difference import Difference
-
-
-class Examination(msgspec.Struct, frozen=True):
-    """What differs, or did before it was mended; what still does; and why."""
-
-    found: tuple[Difference, ...]
-    left: tuple[Difference, ...]
-    problems: tuple[str, ...] = ()
+from fairway.model.difference import Difference, Examination
 
 
 class Doctor:

@@ -13,3 +13,11 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     name: str = ""
     text: str
     """``interface br-0123456789ab is missing``"""
+
+
+class Examination(msgspec.Struct, frozen=True):
+    """What differs, or did before it was mended; what still does; and what kept it from being mended."""
+
+    found: tuple[Difference, ...] = ()
+    left: tuple[Difference, ...] = ()
+    problems: tuple[str, ...] = ()
