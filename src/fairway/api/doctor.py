@@ -1,4 +1,4 @@
-"""``/fairway/doctor``: where this host is not as the records say, and mending that. Not part of Docker's API."""
+"""``/fairway/doctor``: where this host is not as the records say, and mending it. Fairway's own endpoints."""
 
 from aiohttp import web
 

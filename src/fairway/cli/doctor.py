@@ -1,7 +1,7 @@
 """``doctor``: where this host is not as Fairway's records say, in words, and mending it.
 
-Ends with 0 if nothing differs (any more), else with 1. What other programs do to Fairway's networks is told as
-a note: it is theirs to change.
+Ends with 0 if nothing differs (any more), else with 1. What other programs do to Fairway's networks is told
+as a note: it is theirs to change.
 """
 
 from __future__ import annotations
@@ -17,16 +17,14 @@ from fairway.cli.kinds import BOOL
 
 def _doctor(given: Invocation) -> int:
     fix = given.options.flag("fix")
-    if fix:
-        found = given.client.post("/fairway/doctor/fix")
-    else:
-        found = given.client.get("/fairway/doctor")
+    client = given.client
+    found = client.post("/fairway/doctor/fix") if fix else client.get("/fairway/doctor")
     differences = found["Differences"]
     for each in differences:
         sys.stdout.write(f"{'mended: ' if each['Fixed'] else ''}{_line(each)}\n")
     for problem in found["Problems"]:
         given.warn(problem)
-    for note in given.client.get("/info").get("Warnings") or ():
+    for note in client.get("/info").get("Warnings") or ():
         sys.stdout.write(f"note: {note.removeprefix('WARNING: ')}\n")
     left = sum(not each["Fixed"] for each in differences)
     sys.stdout.write(f"{_summary(len(differences), left, fix)}\n")
