@@ -54,7 +54,7 @@ class Engine:
         self.snapshots = Snapshots(core, self._lifecycle)
         self.copying = Copying(core, self._lifecycle)
         self.stats = Stats(core)
-        reconciler = Reconciler(core, self._lifecycle)
+        reconciler = Reconciler(core, self._lifecycle, attachments)
         self._restore = Restore(core, self._lifecycle, attachments, self.containers, reconciler)
         self._healing = Healing(core, reconciler)
         self.doctor = Doctor(core, reconciler, self._restore, self._naming)

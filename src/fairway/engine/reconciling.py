@@ -21,6 +21,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from fairway.engine.attachments import Attachments
 from fairway.engine.core import Core
 from fairway.engine.lifecycle import Lifecycle
 from fairway.engine.network_facts import network_facts
@@ -78,9 +79,10 @@ class Outcome:
 
 
 class Reconciler:
-    def __init__(self, core: Core, lifecycle: Lifecycle) -> None:
+    def __init__(self, core: Core, lifecycle: Lifecycle, attachments: Attachments) -> None:
         self._core = core
         self._lifecycle = lifecycle
+        self._attachments = attachments
 
     async def prepare(self) -> None:
         """Learn where root file systems belong; once, when a daemon starts."""
@@ -98,11 +100,25 @@ class Reconciler:
         facts: dict[Fact, Owner] = {}
         for network in state.networks.values():
             for fact in network_facts(network, core.settings):
-                facts.setdefault(fact, network)
+                if not isinstance(fact, unreported):
+                    facts.setdefault(fact, network)
         for container in state.containers.values():
             for fact in self._lifecycle.facts(container):
-                facts.setdefault(fact, container)
-        return {fact: owner for fact, owner in facts.items() if not isinstance(fact, unreported)}
+                if not isinstance(fact, unreported):
+                    facts.setdefault(fact, container)
+        return facts
+
+    def _sysctls(self) -> list[Sysctl]:
+        """Those that shall hold. Not by way of all that shall, which 10,000 ports make long."""
+        core, state = self._core, self._core.state
+        facts = [
+            fact for network in state.networks.values() for fact in network_facts(network, core.settings)
+        ]
+        for endpoint in state.endpoints.values():
+            sandbox = state.sandboxes.get(state.containers[endpoint.container_id].sandbox)
+            if sandbox and endpoint.id:
+                facts += self._attachments.facts(state.networks[endpoint.network_id], endpoint, sandbox)
+        return [fact for fact in dict.fromkeys(facts) if isinstance(fact, Sysctl)]
 
     async def look(self, *, wholly: bool = False) -> Findings:
         """Compare. ``wholly``: also what a container may have changed itself in its own namespace.
@@ -112,8 +128,7 @@ class Reconciler:
         """
         kernel = self._core.kernel
         rules = self._ruled and not await kernel.intact()
-        sysctls = [fact for fact in self.desired() if isinstance(fact, Sysctl)]
-        values = {identity(fact): fact.value for fact in await kernel.differing(sysctls)}
+        differing = {identity(f): f.value for f in await kernel.differing(self._sysctls())}
         actual = await kernel.facts()
         namespaces = await self._lost_namespaces(actual)
         desired = self.desired()
@@ -121,12 +136,14 @@ class Reconciler:
         if namespaces:
             told += [_missing(Namespace(path), desired.get(Namespace(path))) for path, _ in namespaces]
             return Findings(differences=tuple(told), rules=rules, namespaces=namespaces)
-        theirs = frozenset() if wholly else self._theirs(desired, actual)
-        absent = [f for f in desired if not _holds(f, actual, values) and f not in theirs]
-        missing = [fact for fact in absent if not self._busy(desired[fact])]
-        plan = difference(missing, self._surplus(desired, missing, actual))
-        told += _told(plan, desired, values)
-        return Findings(tuple(told), plan, rules, waiting=len(missing) < len(absent))
+        lacking = _lacking(desired.keys() - actual, differing)
+        if not wholly:
+            lacking -= self._theirs(lacking, actual)
+        busy = {fact for fact in lacking if self._busy(desired[fact])}
+        missing = [fact for fact in desired if fact in lacking and fact not in busy] if lacking else []
+        plan = difference(missing, self._surplus(desired, missing, actual - desired.keys()))
+        told += _told(plan, desired, differing)
+        return Findings(tuple(told), plan, rules, waiting=bool(busy))
 
     async def mend(self, *, wholly: bool = False) -> Outcome:
         """Look, and do what can be done. Raises Fault if nothing can be asked."""
@@ -161,28 +178,31 @@ class Reconciler:
         return frozenset(map(identity, facts))
 
     def _surplus(
-        self, desired: Mapping[Fact, Owner], missing: Iterable[Fact], actual: Collection[Fact]
+        self, desired: Iterable[Fact], missing: Iterable[Fact], surplus: Collection[Fact]
     ) -> list[Fact]:
-        """What holds and shall not, but for addresses and routes that somebody set in a living container's
-        namespace and that are not in the way."""
+        """What is to go of what holds and shall not: all but addresses and routes that somebody set in a
+        living container's namespace, unless they are in the way."""
+        if not surplus:
+            return []
         alive = {fact.path for fact in desired if isinstance(fact, Namespace)}
         wanted, left = frozenset(map(identity, missing)), self._under_change()
         return [
             fact
-            for fact in actual
-            if fact not in desired
-            and (key := identity(fact)) not in left
+            for fact in surplus
+            if (key := identity(fact)) not in left
             and (key in wanted or not (isinstance(fact, Address | Route) and fact.namespace in alive))
         ]
 
-    def _theirs(self, desired: Iterable[Fact], actual: Collection[Fact]) -> frozenset[Fact]:
-        """What containers may change themselves, as they administer their network (CAP_NET_ADMIN): addresses,
-        routes and sysctls of interfaces that are there."""
+    def _theirs(self, lacking: Iterable[Fact], actual: Iterable[Fact]) -> frozenset[Fact]:
+        """Of what is missing what containers may have changed themselves, as they administer their network:
+        addresses, routes and sysctls of interfaces that are there."""
         free = self._administered()
+        if not free:
+            return frozenset()
         there = {(f.namespace, f.peer) for f in actual if isinstance(f, Veth) and f.namespace in free}
         return frozenset(
             fact
-            for fact in desired
+            for fact in lacking
             if (isinstance(fact, Address | Route) and (fact.namespace, fact.link) in there)
             or (isinstance(fact, Sysctl) and fact.namespace in free)
         )
@@ -223,8 +243,9 @@ def may_administer(container: Container) -> bool:
     return host.privileged or "NET_ADMIN" in given or ("ALL" in given and "NET_ADMIN" not in dropped)
 
 
-def _holds(fact: Fact, actual: Collection[Fact], values: Mapping[Identity, str]) -> bool:
-    return identity(fact) not in values if isinstance(fact, Sysctl) else fact in actual
+def _lacking(absent: Collection[Fact], differing: Collection[Identity]) -> set[Fact]:
+    """Of what was not reported that which does not hold: sysctls never are."""
+    return {fact for fact in absent if not isinstance(fact, Sysctl) or identity(fact) in differing}
 
 
 def _told(plan: Plan, desired: Mapping[Fact, Owner], values: Mapping[Identity, str]) -> Iterator[Difference]:
