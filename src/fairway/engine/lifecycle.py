@@ -226,9 +226,11 @@ class Lifecycle:
         elif container.host.auto_remove and self.auto_remove and container.id not in self.staying:
             await self.auto_remove(container)
 
-    def facts(self, container: Container) -> tuple[Fact, ...]:
-        """Everything that shall hold in the kernel of this container."""
-        overlay = self._overlays.get(container.id) if container.state.active else None
+    def facts(self, container: Container, *, mounted: bool = False) -> tuple[Fact, ...]:
+        """Everything that shall hold in the kernel of this container; ``mounted`` counts its root file system
+        in whether anybody needs it now or not."""
+        mounted = mounted or container.state.active or self.looking.looked_into(container.id)
+        overlay = self._overlays.get(container.id) if mounted else None
         return (*((overlay,) if overlay else ()), *self._network_facts(container))
 
     def _network_facts(self, container: Container) -> tuple[Fact, ...]:

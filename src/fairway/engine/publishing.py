@@ -89,6 +89,7 @@ class Publishing:
             try:
                 await self._core.kernel.apply(wanted)
             except Fault as fault:
+                self._core.doubt.set()
                 lost = _LISTEN.search(fault.message)
                 if lost is None:
                     raise

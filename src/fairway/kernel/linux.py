@@ -20,13 +20,12 @@ from fairway.kernel.features import Missing
 from fairway.kernel.holding import PortHolder
 from fairway.kernel.links import alias_of
 from fairway.kernel.listeners import Listeners
-from fairway.kernel.namespaces import sweep
 from fairway.kernel.rtnetlink import dump_links, read_link
 from fairway.model.address import Address as AddressText
 from fairway.model.address import Cidr
 from fairway.model.errors import Fault, System
 from fairway.model.foreign import ForeignFilters
-from fairway.plan import Counted, Fact, HeldPort, Plan
+from fairway.plan import Counted, Fact, HeldPort, Plan, Sysctl
 
 T = TypeVar("T")
 _ALIAS_LIMIT = 255
@@ -133,14 +132,50 @@ class LinuxKernel:
         """The nftables table as ``nft`` prints it. Raises System."""
         return await self._run(lambda: self._executor.ruleset.listing())
 
-    async def install(self) -> None:
-        """Make the nftables table if it is missing and clear away what a crash left. Raises System."""
+    async def disturbed(self) -> frozenset[str]:
+        """Until somebody else may have changed something of ours since the last call; what, for the log.
 
-        def work() -> None:
-            sweep(self._namespaces)
-            self._executor.ruleset.install()
+        Links, addresses, routes, forwarding, namespaces that are kept, the nftables table. What this process
+        does itself does not count. May tell too often, never too rarely. One waits at a time; cancel it
+        before ``close``.
+        """
+        return await self._executor.watch.disturbed(lambda: self._run(self._executor.look))
 
-        await self._run(work)
+    async def adopt(self, path: str, pid: int) -> bool:
+        """Keep the network namespace of a process at ``path`` if none is kept there; whether that was needed.
+
+        Raises System.
+        """
+
+        def work() -> bool:
+            try:
+                return self._executor.namespaces.adopt(path, pid)
+            except OSError as error:
+                text = f"cannot keep the network namespace of process {pid} at {path}: {error.strerror}"
+                raise System(text) from error
+
+        return await self._run(work)
+
+    async def differing(self, wanted: Sequence[Sysctl]) -> Sequence[Sysctl]:
+        """Of these sysctls those that hold another value, each with that one; empty if there is no such file.
+
+        Raises InvalidParameter, System.
+        """
+        return await self._run(lambda: sysctls.differing(self._executor.namespaces, wanted))
+
+    async def intact(self) -> bool:
+        """Whether the nftables table has our rules as they were written; user chains may have any."""
+        return await self._run(lambda: self._executor.ruleset.intact())
+
+    async def install(self) -> bool:
+        """Write the nftables table's rules if they are not as they should be, and clear away what a crash
+        left; whether something was written. Raises System."""
+
+        def work() -> bool:
+            self._executor.namespaces.find(self._namespaces)
+            return self._executor.ruleset.install()
+
+        return await self._run(work)
 
     async def uninstall(self) -> None:
         """Remove the nftables table, with everything in it. Raises System."""
@@ -155,6 +190,7 @@ class LinuxKernel:
         if self._closed:
             return
         self._closed = True
+        self._executor.watch.close()
         try:
             await self._run(self._executor.close)
         finally:
