@@ -4,7 +4,7 @@ Implementations live in ``kernel/``, ``store/``, ``dns/`` and ``runtime/``; the 
 only kinds from ``model.errors``.
 """
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
@@ -91,10 +91,11 @@ class Kernel(Protocol):
 class Store(Protocol):
     """Keeps objects by (kind, id). Blocking; called from a thread."""
 
-    def load(self) -> Iterator[Put]: ...
+    def load(self, take: Callable[[Put], None]) -> None:
+        """Hand over all objects. Raises System when the store is damaged, or ``take`` cannot decode one."""
 
     def commit(self, changes: Sequence[Change]) -> None:
-        """All changes in one durable transaction."""
+        """All changes in one durable transaction. Raises System; then none of them is made."""
 
     def close(self) -> None: ...
 
