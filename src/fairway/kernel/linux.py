@@ -173,13 +173,19 @@ class LinuxKernel:
 
         def work() -> bool:
             self._executor.namespaces.find(self._namespaces)
-            return self._executor.ruleset.install()
+            written = self._executor.ruleset.install()
+            return self._executor.translation.ensure() or written
 
         return await self._run(work)
 
     async def uninstall(self) -> None:
-        """Remove the nftables table, with everything in it. Raises System."""
-        await self._run(self._executor.ruleset.uninstall)
+        """Remove the nftables tables, with everything in them. Raises System."""
+
+        def work() -> None:
+            self._executor.ruleset.uninstall()
+            self._executor.translation.remove()
+
+        await self._run(work)
 
     async def features(self) -> tuple[Missing, ...]:
         """What this host lacks, each with what it needs and how to get it."""
