@@ -36,7 +36,9 @@ class Direction:
         self.longest = 0.0
         self.error = ""
         self._source, self._target = source, target
-        self._threads = [threading.Thread(target=self._guarded, args=(w,)) for w in (self._send, self._receive)]
+        self._threads = [
+            threading.Thread(target=self._guarded, args=(w,)) for w in (self._send, self._receive)
+        ]
 
     def start(self, ending: threading.Event) -> None:
         self._ending = ending

@@ -4,25 +4,26 @@ With the table ``inet fairway`` go its hooks for address translation, and withou
 translate established connections either: their packets reach the host itself, whose port holder resets them.
 So a table of its own holds those hooks, empty, and connection tracking for both families:
 
-    table inet fairway_nat { flags owner
+    table inet fairway_nat { flags owner,persist
         chain prerouting  { type nat hook prerouting priority dstnat; ct state }
         chain input       { type nat hook input priority 100; }
         chain output      { type nat hook output priority -100; }
         chain postrouting { type nat hook postrouting priority srcnat; } }
 
-An owned table (Linux 5.12) is its socket's: others list it, but ``nft flush ruleset`` leaves it, and when the
-socket closes it is gone. So nothing leaks, and the socket is given to the port holder, which lives through a
-restart of the daemon and needs to know nothing of nftables. The main table has no owner: administrators write
-to its user chains.
+An owned table is its socket's: others list it, but ``nft flush ruleset`` leaves it. The socket is given to
+the port holder, which lives through a restart of the daemon and needs to know nothing of nftables. The main
+table has no owner: administrators write to its user chains.
 
     daemon gone       nothing changes
-    main table gone   established connections go on, new ones reach the port holder or leave untranslated
-    port holder gone  this table is gone, too; the next port that is held, or ``install``, makes it again
+    main table gone   established connections go on; new ones reach the port holder, or leave untranslated and
+                      are forgotten once the elements are back, so that the next packet begins them anew
+    port holder gone  the table stays, but has no owner until the next port is held, or ``install``
 
 A packet of an established connection meets no rule more: chains of this kind see the first one only.
 
-Rejected: an owner flag on the main table; a copy of the main table; a table without hooks, whose connection
-tracking alone does not translate.
+Rejected: an owner flag on the main table; a copy of the main table; an owned table that does not persist
+(Linux 5.12 to 6.8): libnftables up to 1.1 writes JSON that is none about a table with a single flag, and what
+other programs read would break.
 """
 
 import contextlib
@@ -41,6 +42,7 @@ from fairway.kernel.netlink import (
     Channel,
     Message,
     attribute,
+    attributes,
     nested,
     packets,
     read_error,
@@ -53,8 +55,9 @@ NAME = "fairway_nat"
 _INET = 1
 _SUBSYSTEM = 10
 _BATCH_BEGIN, _BATCH_END = 16, 17
-_NEWTABLE, _GETTABLE, _NEWCHAIN, _NEWRULE = 0, 1, 3, 6
-_TABLE_NAME, _TABLE_FLAGS, _FLAG_OWNER = 1, 2, 2
+_NEWTABLE, _GETTABLE, _DELTABLE, _NEWCHAIN, _NEWRULE = 0, 1, 2, 3, 6
+_TABLE_NAME, _TABLE_FLAGS, _TABLE_OWNER = 1, 2, 7
+_OWNER, _PERSIST = 2, 4
 _CHAIN_TABLE, _CHAIN_NAME, _CHAIN_HOOK, _CHAIN_TYPE = 1, 3, 4, 7
 _HOOK_NUMBER, _HOOK_PRIORITY = 1, 2
 _RULE_TABLE, _RULE_CHAIN, _RULE_EXPRESSIONS = 1, 2, 4
@@ -74,17 +77,20 @@ class Translation:
         self._unknown = False
 
     def ensure(self) -> bool:
-        """Make the table if it is missing; whether it was. Nothing where the kernel has no owned tables.
+        """Make the table, or own it again; whether that was needed. Nothing on kernels that do not know how.
 
         Raises System.
         """
-        if not self._wanted or self._unknown or self._there():
+        if not self._wanted or self._unknown:
+            return False
+        there, owned = self._look()
+        if owned:
             return False
         owner = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_NETFILTER)
         with contextlib.ExitStack() as failing:
             failing.callback(owner.close)
             owner.bind((0, 0))
-            refusal = _transact(owner, list(_table()))
+            refusal = _transact(owner, [_DELETE, *_table()] if there else [*_table()])
             self._unknown = refusal.code in (errno.EOPNOTSUPP, errno.EINVAL)
             if self._unknown:
                 return False
@@ -96,21 +102,27 @@ class Translation:
 
     def remove(self) -> bool:
         """Remove the table if it is there; whether it was. Raises System."""
-        if not self._there():
-            return False
-        self._holder.keep(None)
-        return True
+        there, owned = self._look()
+        if owned:
+            self._holder.keep(None)
+        if there:
+            with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER) as anyone:
+                refusal = _transact(anyone, [_DELETE])
+            if refusal.code:
+                raise System(f"cannot remove the nftables table inet {NAME}: {refusal}")
+        return there
 
     def close(self) -> None:
         """The table stays."""
         if self._channel is not None:
             self._channel.close()
 
-    def _there(self) -> bool:
+    def _look(self) -> tuple[bool, bool]:
+        """Whether the table is there, and whether a socket owns it."""
         if self._channel is None:
             self._channel = Channel(NETLINK_NETFILTER)
         (answer,) = self._channel.exchange([_message(_GETTABLE, 0, text(_TABLE_NAME, NAME))])
-        return not answer.code
+        return not answer.code, any(_TABLE_OWNER in attributes(body[4:]) for body in answer.objects)
 
 
 def _transact(sock: socket.socket, messages: list[Message]) -> Answer:
@@ -134,7 +146,7 @@ def _transact(sock: socket.socket, messages: list[Message]) -> Answer:
 
 def _table() -> Iterator[Message]:
     new = NLM_F_CREATE | NLM_F_EXCL
-    yield _message(_NEWTABLE, new, text(_TABLE_NAME, NAME) + _number(_TABLE_FLAGS, _FLAG_OWNER))
+    yield _message(_NEWTABLE, new, text(_TABLE_NAME, NAME) + _number(_TABLE_FLAGS, _OWNER | _PERSIST))
     for name, number, priority in _HOOKS:
         hook = nested(_CHAIN_HOOK, _number(_HOOK_NUMBER, number), _number(_HOOK_PRIORITY, priority))
         body = text(_CHAIN_TABLE, NAME) + text(_CHAIN_NAME, name) + hook + text(_CHAIN_TYPE, "nat")
@@ -157,3 +169,6 @@ def _batch(kind: int, sequence: int) -> bytes:
 
 def _number(kind: int, value: int) -> bytes:
     return attribute(kind, struct.pack("!i", value))
+
+
+_DELETE = _message(_DELTABLE, 0, text(_TABLE_NAME, NAME))
