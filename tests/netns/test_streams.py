@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import socket
 import struct
 import threading
@@ -11,10 +12,12 @@ from collections.abc import Iterator
 import pytest
 
 from fairway.kernel.linux import LinuxKernel
+from fairway.kernel.translation import NAME, lacks
+from fairway.model.address import Address
 from fairway.model.network import ANY_IPV6_ADDRESS, PortMapping
-from fairway.plan import Element, Plan, establish
+from fairway.plan import Element, HeldPort, Plan, establish
 from netns_host import NetnsHost
-from packets import HOST, OUTSIDE, attached, made, network, opened, with_uplink
+from packets import HOST, OUTSIDE, attached, inside, made, network, opened, with_uplink
 
 pytestmark = pytest.mark.root
 PORTS = (
@@ -114,6 +117,13 @@ STREAMS = (
 """Client, address, port, and where the server is: into containers, between them, and out of them."""
 
 
+@pytest.fixture(autouse=True)
+def _owned_tables(host: NetnsHost) -> None:
+    if why := inside(host, "", lacks):
+        pytest.skip(f"nftables has no tables that have an owner and persist (Linux 6.9): {why}")
+    host.run(f"nft delete table inet {NAME}")
+
+
 async def test_streams_survive_a_flush(host: NetnsHost) -> None:
     web, app = network(1), network(2)
     async with with_uplink(host) as kernel:
@@ -139,3 +149,54 @@ async def test_streams_survive_a_flush(host: NetnsHost) -> None:
     assert [(d.name, d.error) for d in directions if d.error] == []
     assert [d.name for d in directions if d.received != d.sent] == []
     assert all(d.received > 100 and d.longest < SLACK for d in directions)
+
+
+async def test_connections_that_begin_without_rules(host: NetnsHost) -> None:
+    """Their first packet leaves untranslated and is not answered; the next one is, once rules are back."""
+    app = network(2)
+    async with with_uplink(host) as kernel:
+        plan = made(app) + attached(app, 4, host.sandbox("other"))
+        await kernel.apply(plan)
+        with opened(host, "outside", OUTSIDE[4]) as listening, opened(host, "other", OUTSIDE[4]) as client:
+            listening.bind((OUTSIDE[4], 80))
+            listening.listen()
+            assert host.run("nft flush ruleset").returncode == 0
+            connecting = asyncio.create_task(asyncio.to_thread(client.connect, (OUTSIDE[4], 80)))
+            await asyncio.sleep(0.1)
+            assert await kernel.install()
+            await kernel.apply(establish(f for f in plan.facts() if isinstance(f, Element)))
+            await connecting
+            with listening.accept()[0] as accepted:
+                assert accepted.getpeername()[0] == HOST[4]
+
+
+async def test_the_table_that_translates(host: NetnsHost) -> None:
+    """Nobody can flush or delete it; it outlives daemon and port holder, and goes when it is uninstalled."""
+    listed = f"nft list table inet {NAME}"
+    kernel = host.kernel()
+    await kernel.install()
+    shown = host.run(listed).stdout
+    assert "flags owner" in shown
+    assert json.loads(host.run("nft -j list ruleset").stdout), "what others read is JSON"
+    assert host.run(f"nft flush ruleset; nft delete table inet {NAME}").returncode != 0
+    await kernel.close()
+    assert host.run(listed).stdout == shown
+    kernel = host.kernel()
+    try:
+        assert await kernel.install(), "the main table was flushed"
+        assert not await kernel.install()
+        assert (await kernel.foreign_filters()).tables == ()
+        assert NAME not in await kernel.listing()
+        host.ports.keep(None)  # as when the port holder ends
+        assert host.run(listed).returncode == 0
+        await kernel.apply(establish([HeldPort("tcp", "", 8080, Address("10.1.0.2"), 80)]))
+        assert host.run(f"nft delete table inet {NAME}").returncode != 0
+        host.ports.keep(None)
+        assert host.run("nft flush ruleset; nft list tables").stdout == ""
+        assert await kernel.install()
+        assert host.run(listed).stdout == shown
+        await kernel.uninstall()
+        assert host.run("nft list tables").stdout == ""
+        await kernel.uninstall()
+    finally:
+        await kernel.close()

@@ -125,6 +125,13 @@ class Translation:
         return not answer.code, any(_TABLE_OWNER in attributes(body[4:]) for body in answer.objects)
 
 
+def lacks() -> str:
+    """Why the kernel cannot make the table, empty if it can. It is made in the thread's namespace."""
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER) as owner:
+        refusal = _transact(owner, [*_table()])
+        return str(refusal) if refusal.code else ""
+
+
 def _transact(sock: socket.socket, messages: list[Message]) -> Answer:
     """All or none of the messages, as changes that belong to the socket; the first error, if any."""
     parts = [_batch(_BATCH_BEGIN, 0)]
