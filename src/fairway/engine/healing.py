@@ -20,7 +20,9 @@ from fairway.model.errors import Fault
 SETTLE = 0.02
 """Seconds from the news to the look: one command makes many changes."""
 AGAIN = 0.25
-"""Seconds to the next look while something is waited for, or was just mended."""
+"""Seconds to the next look after something was mended."""
+_PATIENCE = 2.0
+"""Seconds between looks, at most, while operations change what would be looked at."""
 LONGEST = 60.0
 _REST = 4.0
 """What a look has taken, so many times, nobody looks."""
@@ -114,7 +116,9 @@ class Healing:
         self._before = found, failed
         if failed or repeated:
             return min(2 * wait, LONGEST)
-        return max(AGAIN, _REST * took) if found or outcome.waiting else None
+        if found:
+            return max(AGAIN, _REST * took)
+        return min(2 * wait, _PATIENCE) if outcome.waiting else None
 
     def _tell(self, outcome: Outcome, repeated: bool) -> None:
         log = self._core.log

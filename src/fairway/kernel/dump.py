@@ -98,6 +98,12 @@ def occupied(host: View, alias: str) -> list[Cidr]:
     return sorted((cidr for cidr in found if not _everywhere(cidr)), key=_order)
 
 
+def subnets(host: View, alias: str) -> list[Cidr]:
+    """Subnets of the addresses on our interfaces, in order."""
+    ours = {link.index for link in host.links.values() if link.alias == alias}
+    return sorted({_subnet(entry.address) for entry in host.addresses if entry.index in ours}, key=_order)
+
+
 def bridge_addresses(host: View, name: str) -> list[Cidr] | None:
     """Addresses of the bridge in the kernel's order; None if no bridge has the name."""
     bridge = next((link for link in host.links.values() if link.name == name and link.kind == "bridge"), None)

@@ -16,6 +16,7 @@ from fairway.kernel.reaper import Reaper
 from fairway.kernel.rtnetlink import dump_links, read_link
 from fairway.kernel.ruleset import NAME, Ruleset
 from fairway.kernel.schedule import Outcome
+from fairway.kernel.translation import Translation
 from fairway.kernel.visits import Visits
 from fairway.kernel.watch import Watch, nftables_thread
 from fairway.model.errors import Fault, InvalidParameter, System
@@ -48,6 +49,7 @@ class Executor:
         self.visits = Visits(self.namespaces)
         self.reaper = Reaper(self.visits)
         self.ruleset = Ruleset(ruleset)
+        self.translation = Translation(ports, wanted=bool(ruleset))
         self.conntrack = Conntrack()
         self.holder = holder
         self.ports = ports
@@ -78,6 +80,8 @@ class Executor:
                 case Flows():
                     return self.conntrack.take(steps)
                 case HeldPort():
+                    if steps[0].present:
+                        self.translation.ensure()
                     return holding.take(self.ports, steps)
                 case fact:
                     return [self._single(fact, steps[0].present)]
@@ -98,7 +102,15 @@ class Executor:
     def close(self) -> None:
         """Raises System if links or connections that were withdrawn could not be deleted."""
         with contextlib.ExitStack() as stack:
-            for each in (self.namespaces, self.visits, self.ruleset, self.conntrack, self.reaper):
+            closing = (
+                self.namespaces,
+                self.visits,
+                self.translation,
+                self.ruleset,
+                self.conntrack,
+                self.reaper,
+            )
+            for each in closing:
                 stack.callback(each.close)
 
     def _single(self, fact: Fact, present: bool) -> bool:

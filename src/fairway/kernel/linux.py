@@ -25,7 +25,7 @@ from fairway.model.address import Address as AddressText
 from fairway.model.address import Cidr
 from fairway.model.errors import Fault, System
 from fairway.model.foreign import ForeignFilters
-from fairway.plan import Counted, Fact, HeldPort, Plan, Sysctl
+from fairway.plan import Counted, Element, Fact, HeldPort, Plan, Sysctl
 
 T = TypeVar("T")
 _ALIAS_LIMIT = 255
@@ -77,11 +77,11 @@ class LinuxKernel:
 
     async def apply(self, plan: Plan) -> None:
         """Take every step, or none. Raises Fault (Conflict, InvalidParameter, System), naming what failed."""
-        await self._run(lambda: schedule.apply(plan, self._executor.take))
+        await self._run(lambda: self._work(plan, schedule.apply))
 
     async def withdraw(self, plan: Plan) -> Sequence[Fault]:
         """Take every step even if some fail; the failures. Links are deleted soon after (see ``reaper``)."""
-        return await self._run(lambda: schedule.withdraw(plan, self._executor.take))
+        return await self._run(lambda: self._work(plan, schedule.withdraw))
 
     async def facts(self) -> frozenset[Fact]:
         """What holds now, see ``dump``. Raises System."""
@@ -173,13 +173,19 @@ class LinuxKernel:
 
         def work() -> bool:
             self._executor.namespaces.find(self._namespaces)
-            return self._executor.ruleset.install()
+            written = self._executor.ruleset.install()
+            return self._executor.translation.ensure() or written
 
         return await self._run(work)
 
     async def uninstall(self) -> None:
-        """Remove the nftables table, with everything in it. Raises System."""
-        await self._run(self._executor.ruleset.uninstall)
+        """Remove the nftables tables, with everything in them. Raises System."""
+
+        def work() -> None:
+            self._executor.ruleset.uninstall()
+            self._executor.translation.remove()
+
+        await self._run(work)
 
     async def features(self) -> tuple[Missing, ...]:
         """What this host lacks, each with what it needs and how to get it."""
@@ -195,6 +201,16 @@ class LinuxKernel:
             await self._run(self._executor.close)
         finally:
             await asyncio.to_thread(self._worker.shutdown)
+
+    def _work(self, plan: Plan, work: Callable[[Plan, schedule.Hand], T]) -> T:
+        """Afterwards, if rules had to be written, forget what began without them: their elements are back."""
+        executor = self._executor
+        ruled = executor.ruleset.rewritten and any(isinstance(fact, Element) for fact in plan.facts())
+        result = work(plan, executor.take)
+        if ruled:
+            executor.ruleset.rewritten = False
+            executor.conntrack.forget_unanswered(dump.subnets(dump.view(executor.visits.host), self._alias))
+        return result
 
     def _interfaces(self) -> dict[str, bool]:
         links = map(read_link, self._executor.visits.host.dump(dump_links()))

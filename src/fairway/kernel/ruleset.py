@@ -22,7 +22,7 @@ from fairway.model.errors import Conflict, Fault, InvalidParameter, System
 from fairway.plan import Count, Counted, Element, Step
 
 TABLE = "inet fairway"
-_FAMILY, NAME = TABLE.split()
+NAME = TABLE.split()[1]
 _CHAIN = re.compile(r"^\s*chain\s+(\w+)\s*\{", re.MULTILINE)
 _MARK = "version"
 """The chain that holds digest and fingerprint; nothing leads to it."""
@@ -46,6 +46,8 @@ class Ruleset:
         self._declared = frozenset(_DECLARATION.findall(text))
         self._own = frozenset(_CHAIN.findall(self._text))
         self._context: Nft | None = None
+        self.rewritten = False
+        """Whether rules had to be written, until somebody takes note."""
         self._names: dict[str, tuple[bool, ...]] = {}
 
     def install(self) -> bool:
@@ -58,6 +60,7 @@ class Ruleset:
         self._names.clear()
         flushed = "".join(f"flush chain {TABLE} {name}\n" for name in sorted(self._ours(_chains(there))))
         self._command(flushed + self._text, "cannot install the nftables ruleset")
+        self.rewritten = True
         mark = fingerprint(self._listed(), self._listable)
         self._command(f'add rule {TABLE} {_MARK} return comment "{mark}"', "cannot mark the nftables ruleset")
         return True
@@ -92,8 +95,8 @@ class Ruleset:
         return True
 
     def installed(self) -> bool:
-        listed = self._query("list tables")
-        return any(_is_ours(entry.get("table", {})) for entry in listed)
+        # Not as JSON: libnftables up to 1.1 writes what is none about others' tables that have flags.
+        return f"table {TABLE}" in self.context().listing("list tables").splitlines()
 
     def elements(self) -> set[Element]:
         """Elements of the sets and maps that our text declares, but none with a timeout or from packets.
@@ -247,10 +250,6 @@ def _chains(listed: Iterable[dict[str, Any]]) -> dict[str, list[str]]:
         if "rule" in entry:
             found.setdefault(entry["rule"]["chain"], []).append(entry["rule"].get("comment", ""))
     return found
-
-
-def _is_ours(entry: dict[str, Any]) -> bool:
-    return entry.get("family") == _FAMILY and entry.get("name") == NAME
 
 
 def _elements(entry: dict[str, Any]) -> Iterable[tuple[Element, Count | None]]:

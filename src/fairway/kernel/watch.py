@@ -65,6 +65,7 @@ _LINK, _IPV4_ADDRESS, _IPV4_ROUTE, _IPV6_ADDRESS, _IPV6_ROUTE = 1, 5, 7, 9, 11
 _IPV4_NETCONF, _IPV6_NETCONF = 24, 25
 _GROUPS = (_LINK, _IPV4_ADDRESS, _IPV4_ROUTE, _IPV6_ADDRESS, _IPV6_ROUTE, _IPV4_NETCONF, _IPV6_NETCONF)
 _NFTABLES = 7
+_CAP_NET_BROADCAST = 11
 _BODY = 16
 """Where a netlink message's body begins."""
 
@@ -209,6 +210,13 @@ def _socket(protocol: int, groups: Iterable[int]) -> socket.socket:
         made.close()
         raise
     return made
+
+
+def hears_everything() -> bool:
+    """Whether this process may hear other namespaces; the kernel says nothing if not (CAP_NET_BROADCAST)."""
+    status = Path("/proc/thread-self/status").read_text().splitlines()
+    effective = next(line.split()[1] for line in status if line.startswith("CapEff:"))
+    return bool(int(effective, 16) >> _CAP_NET_BROADCAST & 1)
 
 
 def nftables_thread() -> int:
