@@ -57,6 +57,9 @@ def test_what_differs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
 def test_mending(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(tmp_path, [MISSING | {"Fixed": True}], "--fix") == 0
     assert "mended: network web: interface br-0 is missing\n" in capsys.readouterr().out
+
+
+def test_what_cannot_be_mended(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(tmp_path, [MISSING | {"Fixed": True}, LEFT], "--fix", problems=("cannot delete veth0",)) == 1
     output = capsys.readouterr()
     assert output.out.endswith("1 mended, 1 left\n")
