@@ -27,7 +27,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from fairway.kernel import bpf
-from fairway.kernel.changes import LinkChanges, TableChanges, get_generation, thread_of
+from fairway.kernel.changes import LinkChanges, TableChanges
 from fairway.kernel.netlink import (
     NETLINK_NETFILTER,
     RECEIVE_BUFFER,
@@ -36,6 +36,7 @@ from fairway.kernel.netlink import (
     Channel,
     envelopes,
 )
+from fairway.kernel.nfnetlink import get_generation, read_thread
 from fairway.kernel.rtnetlink import (
     IFF_UP,
     IFLA_IFALIAS,
@@ -227,6 +228,6 @@ def nftables_thread() -> int:
     channel = Channel(NETLINK_NETFILTER)
     try:
         (answer,) = channel.exchange([get_generation()])
-        return max((thread_of(body) for body in answer.objects), default=0)
+        return max((read_thread(body) for body in answer.objects), default=0)
     finally:
         channel.close()
