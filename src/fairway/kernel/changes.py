@@ -30,6 +30,7 @@ from fairway.kernel.nfnetlink import (
     NFTA_CHAIN_NAME,
     NFTA_RULE_CHAIN,
     NFTA_SET_ELEM_LIST_SET,
+    NFTA_SET_NAME,
     NFTA_TABLE_NAME,
     parts,
     read_thread,
@@ -52,14 +53,15 @@ from fairway.kernel.rtnetlink import (
     read_route,
 )
 
-_WORDS = {
-    NFT_MSG_NEWCHAIN: "chain {} added or changed",
-    NFT_MSG_DELCHAIN: "chain {} deleted",
-    NFT_MSG_NEWRULE: "rule of chain {} added",
-    NFT_MSG_DELRULE: "rule of chain {} deleted",
-    NFT_MSG_NEWSETELEM: "element of {} added",
-    NFT_MSG_DELSETELEM: "element of {} deleted",
+_MEANINGS = {
+    NFT_MSG_NEWCHAIN: (NFTA_CHAIN_NAME, "chain {} added or changed"),
+    NFT_MSG_DELCHAIN: (NFTA_CHAIN_NAME, "chain {} deleted"),
+    NFT_MSG_NEWRULE: (NFTA_RULE_CHAIN, "rule of chain {} added"),
+    NFT_MSG_DELRULE: (NFTA_RULE_CHAIN, "rule of chain {} deleted"),
+    NFT_MSG_NEWSETELEM: (NFTA_SET_ELEM_LIST_SET, "element of {} added"),
+    NFT_MSG_DELSETELEM: (NFTA_SET_ELEM_LIST_SET, "element of {} deleted"),
 }
+_ANOTHER = (NFTA_SET_NAME, "set {} changed")
 HELD_BACK = 16 << 20
 """Bytes of one transaction that are kept until its end; 10,000 elements have 1.3 MB."""
 
@@ -198,7 +200,6 @@ class TableChanges:
         table = string(found.get(NFTA_TABLE_NAME))
         if kind in (NFT_MSG_NEWTABLE, NFT_MSG_DELTABLE):
             return f"table {table} {'deleted' if kind == NFT_MSG_DELTABLE else 'changed'}"
-        assert NFTA_RULE_CHAIN == NFTA_SET_ELEM_LIST_SET
-        of_chain = kind in (NFT_MSG_NEWCHAIN, NFT_MSG_DELCHAIN)
-        name = string(found.get(NFTA_CHAIN_NAME if of_chain else NFTA_RULE_CHAIN))
-        return _WORDS.get(kind, "set {} changed").format(name) if self._watched(name) else ""
+        attribute, words = _MEANINGS.get(kind, _ANOTHER)
+        name = string(found.get(attribute))
+        return words.format(name) if self._watched(name) else ""
