@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from fairway.kernel.netlink import NLM_F_DUMP, Message, attribute, attribute_list, attributes, text
 
 NFPROTO_INET = 1
+FAMILIES = {"inet": NFPROTO_INET, "ip": 2, "arp": 3, "netdev": 5, "bridge": 7, "ip6": 10}
 NFNL_SUBSYS_NFTABLES = 10
 NFNL_MSG_BATCH_BEGIN, NFNL_MSG_BATCH_END = 16, 17
 NFT_MSG_NEWTABLE, NFT_MSG_GETTABLE, NFT_MSG_DELTABLE = 0, 1, 2
 NFT_MSG_NEWCHAIN, NFT_MSG_GETCHAIN, NFT_MSG_DELCHAIN = 3, 4, 5
 NFT_MSG_NEWRULE, NFT_MSG_GETRULE, NFT_MSG_DELRULE = 6, 7, 8
-NFT_MSG_NEWSETELEM, NFT_MSG_DELSETELEM = 12, 14
+NFT_MSG_NEWSETELEM, NFT_MSG_GETSETELEM, NFT_MSG_DELSETELEM = 12, 13, 14
 NFT_MSG_NEWGEN, NFT_MSG_GETGEN = 15, 16
 NFTA_TABLE_NAME, NFTA_TABLE_FLAGS, NFTA_TABLE_OWNER = 1, 2, 7
 NFTA_CHAIN_TABLE, NFTA_CHAIN_NAME, NFTA_CHAIN_HOOK, NFTA_CHAIN_POLICY, NFTA_CHAIN_TYPE = 1, 3, 4, 5, 7
@@ -23,7 +24,9 @@ NFTA_HOOK_HOOKNUM, NFTA_HOOK_PRIORITY = 1, 2
 NFTA_RULE_TABLE, NFTA_RULE_CHAIN, NFTA_RULE_EXPRESSIONS, NFTA_RULE_USERDATA = 1, 2, 4, 7
 NFTA_LIST_ELEM, NFTA_EXPR_NAME, NFTA_EXPR_DATA = 1, 1, 2
 NFTA_CT_DREG, NFTA_CT_KEY = 1, 2
-NFTA_SET_NAME, NFTA_SET_ELEM_LIST_SET = 2, 2
+NFTA_SET_NAME = 2
+NFTA_SET_ELEM_LIST_TABLE, NFTA_SET_ELEM_LIST_SET, NFTA_SET_ELEM_LIST_ELEMENTS = 1, 2, 3
+NFTA_SET_ELEM_KEY, NFTA_SET_ELEM_DATA = 1, 2
 NFTA_GEN_PROC_PID = 2
 NFTNL_UDATA_RULE_COMMENT = 0
 
@@ -81,6 +84,12 @@ def dump_chains(family: int = NFPROTO_INET) -> Message:
 
 def dump_rules(table: str, family: int = NFPROTO_INET) -> Message:
     return message(NFT_MSG_GETRULE, NLM_F_DUMP, text(NFTA_RULE_TABLE, table), family)
+
+
+def dump_elements(table: str, name: str, family: int = NFPROTO_INET) -> Message:
+    """All elements of a set or map."""
+    body = text(NFTA_SET_ELEM_LIST_TABLE, table) + text(NFTA_SET_ELEM_LIST_SET, name)
+    return message(NFT_MSG_GETSETELEM, NLM_F_DUMP, body, family)
 
 
 def parts(body: bytes) -> dict[int, bytes]:

@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from fairway.kernel import nfnetlink
+from fairway.kernel import elements, nfnetlink
 from fairway.kernel.fingerprint import fingerprint
 from fairway.kernel.netlink import NETLINK_NETFILTER, Channel
 from fairway.kernel.nfnetlink import read_chain, read_rule
@@ -55,6 +55,7 @@ class Ruleset:
         mark = f'chain {_MARK} {{ return comment "{self._digest}"; }}'
         self._text = f"{text}\ntable {TABLE} {{\n{mark}\n}}"
         self._declared = frozenset(_DECLARATION.findall(text))
+        self._objects = elements.objects(text)
         self._own = frozenset(_CHAIN.findall(self._text))
         self._channel: Channel | None = None
         self._context: Nft | None = None
@@ -93,14 +94,13 @@ class Ruleset:
 
     def _read(self) -> "_There":
         """The table without its elements."""
-        if self._channel is None:
-            self._channel = Channel(NETLINK_NETFILTER)
-        (table,) = self._channel.exchange([nfnetlink.get_table(NAME)])
+        channel = self._netlink()
+        (table,) = channel.exchange([nfnetlink.get_table(NAME)])
         if not table.objects:
             return _There([], [], "")
         flags = int.from_bytes(nfnetlink.parts(table.objects[0])[nfnetlink.NFTA_TABLE_FLAGS], "big")
-        chains = [c for c in map(read_chain, self._channel.dump(nfnetlink.dump_chains())) if c.table == NAME]
-        rules = [r for r in map(read_rule, self._channel.dump(nfnetlink.dump_rules(NAME))) if r.table == NAME]
+        chains = [c for c in map(read_chain, channel.dump(nfnetlink.dump_chains())) if c.table == NAME]
+        rules = [r for r in map(read_rule, channel.dump(nfnetlink.dump_rules(NAME))) if r.table == NAME]
         mark = fingerprint(flags, chains, rules, lambda name: name != _MARK and self._ours(name))
         return _There([c.name for c in chains], [r.comment for r in rules if r.chain == _MARK], mark)
 
@@ -118,9 +118,12 @@ class Ruleset:
     def elements(self) -> set[Element]:
         """Elements of the sets and maps that our text declares, but none with a timeout or from packets.
 
-        An administrator may keep sets of their own in the table.
+        An administrator may keep sets of their own in the table. Raises System, OSError.
         """
-        return set(self.counted().elements)
+        if self._objects is None:
+            return set(self.counted().elements)
+        channel = self._netlink()
+        return {element for each in self._objects for element in elements.read(channel, each)}
 
     def counted(self) -> Counted:
         """The elements, what they and the rules with a comment have counted, and the size of user chains."""
@@ -216,6 +219,11 @@ class Ruleset:
                 raise NftError(f"no set or map {name} in table {TABLE}")
             raise System(f"an element of {name} has {len(self._names[name])} parts, not {parts}")
         return self._names[name]
+
+    def _netlink(self) -> Channel:
+        if self._channel is None:
+            self._channel = Channel(NETLINK_NETFILTER)
+        return self._channel
 
     def context(self) -> Nft:
         """The libnftables context of this namespace, made when it is first needed. Raises System."""
