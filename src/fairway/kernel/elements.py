@@ -52,17 +52,16 @@ class Object(NamedTuple):
 def objects(text: str) -> list[Object] | None:
     """The sets and maps that nft's text declares; None if one is not as described above."""
     found: list[Object] = []
-    tables = [*_TABLE.finditer(text)]
-    for table, following in zip(tables, [*tables[1:], None], strict=True):
-        within = text[table.end() : following.start() if following else len(text)]
+    _, *tables = _TABLE.split(text)
+    for family, table, within in zip(tables[::3], tables[1::3], tables[2::3], strict=True):
         for name, content in _OBJECT.findall(within):
             declared = _TYPE.match(content)
-            key, value = (
-                (part.split(" . ") if part else [] for part in declared.groups()) if declared else ([], [])
-            )
-            if not key or not _TYPES.keys() >= {*key, *value}:
+            if declared is None:
                 return None
-            found.append(Object(nf.FAMILIES[table[1]], table[2], name, key, value))
+            key, value = declared[1].split(" . "), declared[2].split(" . ") if declared[2] else []
+            if not _TYPES.keys() >= {*key, *value}:
+                return None
+            found.append(Object(nf.FAMILIES[family], table, name, key, value))
     return found
 
 

@@ -16,6 +16,10 @@ def test_all_of_the_base_ruleset() -> None:
     assert Object(1, "fairway", "publish6", key, value) in found
 
 
+def test_no_table() -> None:
+    assert objects("") == []
+
+
 def test_several_tables() -> None:
     text = "table ip a {\n set x { type ipv4_addr; }\n}\n"
     text += "table bridge b {\n set y {\n type ether_addr;\n counter;\n }\n}"
