@@ -1,13 +1,17 @@
-"""The table ``inet fairway`` in the kernel: installed, its elements changed in one transaction, read back.
+"""Our nftables tables in the kernel: installed, their elements changed in one transaction, read back.
 
 Changes are first asked for strictly (``create``, ``delete``): if the kernel agrees, every one was a change,
 and undoing is exact. Only if it refuses, the table is read and what holds already is left out; a table that
 somebody flushed is installed again. So the common case costs one transaction, and the rare one heals.
 
+``inet fairway`` is what packets meet, ``bridge fairway`` what frames meet on a bridge. Names of chains, sets
+and maps are unique over both, so an element need not say in which table it is. On a kernel without nftables
+for bridges that table is left out: its elements are taken, and nothing happens.
+
 The base ruleset is text from ``firewall/``. A rule in a chain of its own carries the text's digest: where it
-is missing or another, because somebody flushed the table or an earlier version wrote it, the chains that the
+is missing or another, because somebody flushed a table or an earlier version wrote it, the chains that the
 text declares are written anew in one transaction. Chains for the administrator (``user…``), other chains,
-and all elements stay as they are; the table itself is only removed by ``uninstall``.
+and all elements stay as they are; the tables themselves are only removed by ``uninstall``.
 """
 
 import hashlib
@@ -19,8 +23,8 @@ from fairway.kernel.nft import Nft, NftError
 from fairway.model.errors import Conflict, Fault, InvalidParameter, System
 from fairway.plan import Count, Counted, Element, Step
 
-TABLE = "inet fairway"
-_FAMILY, _NAME = TABLE.split()
+TABLE, BRIDGE_TABLE = "inet fairway", "bridge fairway"
+_TABLE = re.compile(r"^table (\w+ \w+) \{", re.MULTILINE)
 _CHAIN = re.compile(r"^\s*chain\s+(\w+)\s*\{", re.MULTILINE)
 _MARK = "version"
 """The chain that holds the digest; nothing leads to it."""
@@ -30,59 +34,77 @@ _SYNTAX = frozenset('"\\{};#\n')
 
 
 class Ruleset:
-    """The table in the namespace of the thread that makes this. Only for that thread."""
+    """The tables in the namespace of the thread that makes this. Only for that thread."""
 
     def __init__(self, text: str) -> None:
-        """``text`` defines the table with its chains and sets, in nft's syntax.
+        """``text`` defines the tables with their chains and sets, in nft's syntax.
 
-        Empty: there shall be no table, and elements have nowhere to go.
+        A table that is not in it shall not be there, and elements have nowhere to go.
         """
-        self._wanted = bool(text)
         self._digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-        mark = f'chain {_MARK} {{ return comment "{self._digest}"; }}'
-        self._text = f"{text}\ntable {TABLE} {{\n{mark}\n}}"
-        self._declared = frozenset(_DECLARATION.findall(text))
-        self._own = frozenset(_CHAIN.findall(self._text))
+        parts = _TABLE.split(text)
+        self._bodies = dict(zip(parts[1::2], parts[2::2], strict=True))
+        self._homes = {n: t for t, body in self._bodies.items() for n in _DECLARATION.findall(body)}
+        """Table of each set and map, whether this kernel can have it or not."""
+        self._declared = frozenset(self._homes)
+        self._own = frozenset((*_CHAIN.findall(text), _MARK))
         self._context: Nft | None = None
         self._names: dict[str, tuple[bool, ...]] = {}
 
     def install(self) -> bool:
-        """Make the table, or write its chains anew; whether that was needed. Raises System."""
-        if not self._wanted:
-            return self.uninstall()
-        there = self._chains()
-        if self._digest in there.get(_MARK, ()):
+        """Make the tables, or write their chains anew; whether that was needed. Raises System."""
+        if BRIDGE_TABLE in self._bodies and not self._bridges():
+            del self._bodies[BRIDGE_TABLE]
+        present = self._present()
+        surplus = [table for table in present if table not in self._bodies]
+        there = self._chains(present)
+        marked = all(self._digest in there.get((table, _MARK), ()) for table in self._bodies)
+        if marked and not surplus:
             return False
         self._names.clear()
-        own = {*_CHAIN.findall(self._text), _MARK} & there.keys()
-        flushed = "".join(
-            f"flush chain {TABLE} {name}\n" for name in sorted(own) if not name.startswith("user")
-        )
-        self._command(flushed + self._text, "cannot install the nftables ruleset")
+        flushed = [
+            f"flush chain {table} {name}"
+            for table, name in sorted(there)
+            if table in self._bodies and name in self._own and not name.startswith("user")
+        ]
+        mark = f'chain {_MARK} {{ return comment "{self._digest}"; }}'
+        written = [f"table {table} {{{body}" for table, body in self._bodies.items()]
+        written += [f"table {table} {{\n{mark}\n}}" for table in self._bodies]
+        commands = [*_deletions(surplus), *flushed, *written]
+        self._command("\n".join(commands), "cannot install the nftables ruleset")
         return True
 
-    def _chains(self) -> dict[str, list[str]]:
-        """Names of the table's chains, each with its rules' comments; empty without the table."""
-        if not self.installed():
-            return {}
-        found: dict[str, list[str]] = {}
-        for entry in self._query(f"list table {TABLE}", terse=True):
-            if "chain" in entry:
-                found.setdefault(entry["chain"]["name"], [])
-            if "rule" in entry:
-                found.setdefault(entry["rule"]["chain"], []).append(entry["rule"].get("comment", ""))
+    def _bridges(self) -> bool:
+        """Whether the kernel has nftables for bridges: a table that is gone before anybody sees it."""
+        try:
+            self.context().run(f"add table {BRIDGE_TABLE}-probe; delete table {BRIDGE_TABLE}-probe")
+        except NftError:
+            return False
+        return True
+
+    def _chains(self, tables: Iterable[str]) -> dict[tuple[str, str], list[str]]:
+        """The chains by table and name, each with its rules' comments."""
+        found: dict[tuple[str, str], list[str]] = {}
+        for table in tables:
+            for entry in self._query(f"list table {table}", terse=True):
+                if "chain" in entry:
+                    found.setdefault((table, entry["chain"]["name"]), [])
+                if "rule" in entry:
+                    comment = entry["rule"].get("comment", "")
+                    found.setdefault((table, entry["rule"]["chain"]), []).append(comment)
         return found
 
     def uninstall(self) -> bool:
-        """Remove the table if it is there; whether it was. Raises System."""
-        if not self.installed():
-            return False
-        self._command(f"delete table {TABLE}", f"cannot remove the nftables table {TABLE}")
-        return True
+        """Remove the tables that are there; whether one was. Raises System."""
+        if present := self._present():
+            self._command("\n".join(_deletions(present)), f"cannot remove {' and '.join(present)}")
+        return bool(present)
 
-    def installed(self) -> bool:
-        listed = self._query("list tables")
-        return any(_is_ours(entry.get("table", {})) for entry in listed)
+    def _present(self) -> list[str]:
+        """Those of the two tables that there are."""
+        listed = [entry["table"] for entry in self._query("list tables") if "table" in entry]
+        found = {f"{table['family']} {table['name']}" for table in listed}
+        return [table for table in (TABLE, BRIDGE_TABLE) if table in found]
 
     def elements(self) -> set[Element]:
         """Elements of the sets and maps that our text declares, but none with a timeout or from packets.
@@ -93,35 +115,33 @@ class Ruleset:
 
     def counted(self) -> Counted:
         """The elements, what they and the rules with a comment have counted, and the size of user chains."""
-        if not self.installed():
-            return Counted()
         elements: dict[Element, Count | None] = {}
         rules: dict[str, Count] = {}
         user = {name: 0 for name in self._own if name.startswith("user")}
-        complete = False
-        for entry in self._query(f"list table {TABLE}"):
+        marks = 0
+        for entry in (e for table in self._present() for e in self._query(f"list table {table}")):
             elements.update(_elements(entry))
             rule = entry.get("rule", {})
             comment, chain = rule.get("comment", ""), rule.get("chain", "")
-            complete = complete or (chain == _MARK and comment == self._digest)
+            marks += chain == _MARK and comment == self._digest
             if chain in user:
                 user[chain] += 1
             elif chain in self._own and (count := _rule_count(rule)):
-                rules[comment] = count
+                sofar = rules.get(comment, Count())
+                rules[comment] = Count(sofar.packets + count.packets, sofar.bytes + count.bytes)
         ours = {element: n for element, n in elements.items() if element.table_object in self._declared}
+        complete = 0 < len(self._bodies) == marks
         return Counted(installed=complete, elements=ours, rules=rules, user=user)
 
     def listing(self) -> str:
-        """The table as ``nft list table`` prints it; empty without it."""
-        return self.context().listing(f"list table {TABLE}") if self.installed() else ""
+        """The tables as ``nft list table`` prints them, one after the other; empty without."""
+        return "".join(self.context().listing(f"list table {table}") for table in self._present())
 
     def take(self, steps: Sequence[Step]) -> list[bool | Fault]:
         """Add and delete elements in one transaction; per step whether it changed anything, or why not."""
-        if not self._wanted:
-            return [False] * len(steps)
         try:
             self.context().run(self._commands(steps))
-            return [True] * len(steps)
+            return [self._placed(step) for step in steps]
         except NftError:
             return self._reconcile(steps)
         except Fault as fault:
@@ -134,31 +154,40 @@ class Ruleset:
     def _reconcile(self, steps: Sequence[Step]) -> list[bool | Fault]:
         try:
             self.install()
-            needed, refused = _needed(steps, self.elements())
-            if todo := [s for s, need in zip(steps, needed, strict=True) if need]:
+            placed = [step for step in steps if self._placed(step)]
+            needed, refused = _needed(placed, self.elements())
+            if todo := [s for s, need in zip(placed, needed, strict=True) if need]:
                 if refused:
                     raise refused
                 self.context().run(self._commands(todo))
         except NftError as error:
             names = ", ".join(sorted({s.fact.table_object for s in steps if isinstance(s.fact, Element)}))
-            fault = System(f"cannot change {names} of the nftables table {TABLE}: {error}")
+            fault = System(f"cannot change {names} of the nftables ruleset: {error}")
             return [fault, *[False] * (len(steps) - 1)]
         except Fault as fault:
             return [fault, *[False] * (len(steps) - 1)]
-        return list(needed)
+        outcome = iter(needed)
+        return [self._placed(step) and next(outcome) for step in steps]
+
+    def _placed(self, step: Step) -> bool:
+        """Whether the element has a table to go to."""
+        assert isinstance(step.fact, Element)
+        name = step.fact.table_object
+        return bool(self._bodies) and self._homes.get(name, TABLE) in self._bodies
 
     def _commands(self, steps: Sequence[Step]) -> str:
         """Neighbouring steps on one object become one command with many elements."""
         lines: list[str] = []
         previous: tuple[str, bool] | None = None
-        for step in steps:
+        for step in filter(self._placed, steps):
             assert isinstance(step.fact, Element)
             at = (step.fact.table_object, step.present)
             if at == previous:
                 lines[-1] += f", {self._spell(step)}"
             else:
                 verb = "create" if step.present else "delete"
-                lines.append(f"{verb} element {TABLE} {step.fact.table_object} {{ {self._spell(step)}")
+                table = self._homes.get(step.fact.table_object, TABLE)
+                lines.append(f"{verb} element {table} {step.fact.table_object} {{ {self._spell(step)}")
             previous = at
         return "\n".join(f"{line} }}" for line in lines)
 
@@ -174,7 +203,7 @@ class Ruleset:
     def _quoted(self, name: str, parts: int) -> tuple[bool, ...]:
         """Which key parts are interface names, to be quoted: an interface may be called ``tcp`` or ``80``."""
         if name not in self._names:
-            for entry in self._query(f"list table {TABLE}", terse=True):
+            for entry in self._query(f"list table {self._homes.get(name, TABLE)}", terse=True):
                 if (found := entry.get("set") or entry.get("map")) is not None:
                     types = found["type"] if isinstance(found["type"], list) else [found["type"]]
                     self._names[found["name"]] = tuple(t == "ifname" for t in types)
@@ -227,8 +256,8 @@ def taken(element: Element, present: Element | None) -> Conflict:
     return Conflict(f"{' . '.join(element.key)} is in {element.table_object} already, leading to {value}")
 
 
-def _is_ours(entry: dict[str, Any]) -> bool:
-    return entry.get("family") == _FAMILY and entry.get("name") == _NAME
+def _deletions(tables: Iterable[str]) -> list[str]:
+    return [f"delete table {table}" for table in tables]
 
 
 def _elements(entry: dict[str, Any]) -> Iterable[tuple[Element, Count | None]]:

@@ -14,6 +14,7 @@ with what the kernel holds, and make recovery a second program.
 
 from fairway.plan.counted import Count, Counted
 from fairway.plan.facts import (
+    GROUP,
     HOST,
     Address,
     Bridge,
@@ -33,6 +34,7 @@ from fairway.plan.plan import EMPTY, Plan, Step, difference, establish, withdraw
 
 __all__ = [
     "EMPTY",
+    "GROUP",
     "HOST",
     "Address",
     "Bridge",

@@ -18,7 +18,7 @@ from fairway.engine.ports import Ports
 from fairway.engine.protocols import Store
 from fairway.engine.settings import Settings
 from fairway.engine.state import State
-from fairway.firewall import ruleset
+from fairway.firewall import guard, ruleset
 from fairway.ipam import Ipam
 from fairway.ipam.subnets import DEFAULT_POOLS, ula_pool
 from fairway.kernel.fake import FakeKernel
@@ -34,6 +34,8 @@ from fairway.model.tree import PathStat, Tree
 from fairway.model.usage import Usage
 from fairway.store.memory import MemoryStore
 
+OBJECTS = (*ruleset.OBJECTS, *guard.OBJECTS)
+"""Sets and maps of both tables."""
 IMAGE = Image(
     id="sha256:" + "1" * 64,
     config={"config": {"Cmd": ["sh"], "Env": ["PATH=/bin"]}},
@@ -378,7 +380,7 @@ class World:
     ) -> None:
         self._mortal = mortal
         self.store: Any = store or MemoryStore()
-        self.kernel = kernel or FakeKernel(objects=ruleset.OBJECTS)
+        self.kernel = kernel or FakeKernel(objects=OBJECTS)
         self.clock = FakeClock()
         self.runtime = FakeRuntime(self.clock)
         self.files = FakeFiles()
