@@ -168,8 +168,8 @@ _INTRODUCTION = """# What a packet meets
 
 Fairway keeps its rules in the nftables table `inet fairway`. They are written once, when the daemon starts.
 Creating a network or publishing a port only adds elements to sets and maps, so a packet meets the same number
-of rules with one network or with a thousand. See it with `nft list table inet fairway`, or with `fairway rules`.
-A second table looks at [frames between containers](#frames-between-containers).
+of rules with one network or with a thousand. See it with `nft list table inet fairway`, or with `fairway
+rules`. A second table looks at [frames between containers](#frames-between-containers).
 
 The pages below follow the first packet of a connection from place to place: the interfaces that it passes,
 and at each hook of the kernel the rules that match. Later packets of an accepted connection match a rule with

@@ -299,7 +299,8 @@ async def test_what_tells_frames_apart_is_restored(host: NetnsHost, kernel: Linu
 async def test_a_kernel_without_nftables_for_bridges(
     host: NetnsHost, kernel: LinuxKernel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Networks work without the guard, and what an earlier kernel had is gone."""
+    """Networks work without the guard."""
+    await kernel.uninstall()
     monkeypatch.setattr(Ruleset, "_bridges", lambda _: False)
     bare = host.kernel()
     try:
@@ -312,8 +313,23 @@ async def test_a_kernel_without_nftables_for_bridges(
         await bare.apply(plan.inverse())
         assert await bare.facts() == frozenset()
         assert (await bare.counted()).installed
+        guarding = plan.steps[:1]
+        await bare.apply(Plan(guarding))
+        assert await bare.facts() == frozenset()
     finally:
         await bare.close()
+
+
+async def test_what_lacks_without_nftables_for_bridges_is_named(
+    kernel: LinuxKernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = features._nftables
+    monkeypatch.setattr(
+        features, "_nftables", lambda kind, text: "no such family" if kind == "bridge" else real(kind, text)
+    )
+    (missing,) = await kernel.features()
+    assert missing.optional
+    assert "fairway.spoof_guard" in str(missing) and "CONFIG_NF_TABLES_BRIDGE" in str(missing)
 
 
 async def test_maps_verdicts_and_conflicts(host: NetnsHost) -> None:

@@ -295,7 +295,7 @@ def read_link(body: bytes) -> Link:
     found = attributes(body[16:])
     info = attributes(found.get(IFLA_LINKINFO, b""))
     bridge = attributes(info.get(IFLA_INFO_DATA, b"")) if _string(info, IFLA_INFO_KIND) == "bridge" else {}
-    switches = bridge.get(IFLA_BR_MULTI_BOOLOPT)
+    switches = _number(bridge, IFLA_BR_MULTI_BOOLOPT) if IFLA_BR_MULTI_BOOLOPT in bridge else None
     port = attributes(info.get(IFLA_INFO_SLAVE_DATA, b""))
     return Link(
         index=index,
@@ -310,7 +310,7 @@ def read_link(body: bytes) -> Link:
         alias=_string(found, IFLA_IFALIAS),
         group=_number(found, IFLA_GROUP),
         filtered=all(bridge.get(k) == b"\1" for k in (IFLA_BR_NF_CALL_IPTABLES, IFLA_BR_NF_CALL_IP6TABLES)),
-        learns_locally=switches is not None and not switches[0] & BR_BOOLOPT_NO_LL_LEARN,
+        learns_locally=switches is not None and not switches & BR_BOOLOPT_NO_LL_LEARN,
         hairpin=_string(info, IFLA_INFO_SLAVE_KIND) == "bridge" and port.get(IFLA_BRPORT_MODE) == b"\1",
     )
 

@@ -53,9 +53,9 @@ class Ruleset:
 
     def install(self) -> bool:
         """Make the tables, or write their chains anew; whether that was needed. Raises System."""
-        if BRIDGE_TABLE in self._bodies and not self._bridges():
-            del self._bodies[BRIDGE_TABLE]
         present = self._present()
+        if BRIDGE_TABLE not in present and not self._bridges():
+            self._bodies.pop(BRIDGE_TABLE, None)
         surplus = [table for table in present if table not in self._bodies]
         there = self._chains(present)
         marked = all(self._digest in there.get((table, _MARK), ()) for table in self._bodies)
