@@ -5,7 +5,8 @@ as Docker gives it by default, answers for its neighbours' addresses (ARP, ND), 
 sends in their name, and configures them (router advertisements, DHCP). Dropped is only what belongs to
 others: a MAC or an address that an endpoint or the gateway of the same network has, and the sender has not.
 What nobody has passes: a VIP of keepalived, containers inside a container, what a container routes from
-another network. What it routes from one neighbour to another, or to the gateway, is dropped.
+another network. What it routes from one neighbour to another, or to the gateway, is dropped. Two endpoints
+that a user gives one MAC share its element: with the first that goes, others may use it, too.
 
 A frame's way, however many networks and endpoints exist (prerouting, before the bridge learns from it):
 
@@ -28,7 +29,9 @@ networks of one group would merely guard each other's addresses. The reaper's gr
 
 Measured (6.18, least of 60 rounds): a bridged frame takes 0.89 µs without, 1.00 µs with the guard, 1.04 µs
 if MAC and address of ordinary frames are looked up in two sets, and 1.21 µs if they are asked for in the
-order of the other rules. So ``port . MAC . address`` is one set, and is looked up first.
+order of the other rules. So ``port . MAC . address`` is one set, and is looked up first. A connection between
+containers has six frames: the guard is 0.7 of its 44 µs. To attach takes 0.3 ms longer, and each endpoint 0.5
+KB for an IPv4 address, 1.2 KB with IPv6.
 
 IPv6 addresses are numbers, not ``ipv6_addr``: the target of an advertisement is no field that nft 1.0 knows,
 and a set has one type. Of link-local addresses those that follow from the MAC are known, others pass.

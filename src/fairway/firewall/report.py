@@ -61,7 +61,7 @@ def of_network(network: Network, counted: Counted) -> list[Rule]:
         found.append(rule("unpublished", OUTSIDE, bridge, "drop"))
     guarded = Element(guard.GUARDED, (str(guard.group(network.id)),))
     if guarded in counted.elements:
-        found.append(rule("spoofed", bridge, "others of it", "drop", counted.elements[guarded]))
+        found.append(rule("spoofed", bridge, "others' addresses", "drop", counted.elements[guarded]))
     return found
 
 

@@ -4,9 +4,10 @@ Changes are first asked for strictly (``create``, ``delete``): if the kernel agr
 and undoing is exact. Only if it refuses, the table is read and what holds already is left out; a table that
 somebody flushed is installed again. So the common case costs one transaction, and the rare one heals.
 
-``inet fairway`` is what packets meet, ``bridge fairway`` what frames meet on a bridge. Names of chains, sets
-and maps are unique over both, so an element need not say in which table it is. On a kernel without nftables
-for bridges that table is left out: its elements are taken, and nothing happens.
+``inet fairway`` is what packets meet, ``bridge fairway`` what frames meet on a bridge. Names of sets and
+maps are unique over both, so an element need not say in which table it is; names of chains are, too, but for
+the mark. On a kernel without nftables for bridges that table is left out: its elements are taken, and nothing
+happens.
 
 The base ruleset is text from ``firewall/``. A rule in a chain of its own carries the text's digest: where it
 is missing or another, because somebody flushed a table or an earlier version wrote it, the chains that the

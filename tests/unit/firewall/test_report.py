@@ -118,7 +118,7 @@ def test_a_guarded_network_counts_what_it_drops() -> None:
     facts = guard.of_network(NETWORK.id, (Mac("02:42:00:00:00:01"),), (Address("172.17.0.1"),))
     held = counted(*facts, counts={facts[0]: Count(7, 300)})
     (found,) = report.of_network(NETWORK, held)
-    assert brief([found]) == [("spoofed", "br-a", "others of it", "drop")]
+    assert brief([found]) == [("spoofed", "br-a", "others' addresses", "drop")]
     assert (found.packets, found.bytes) == (7, 300)
 
 
