@@ -18,7 +18,7 @@ from fairway.firewall import guard
 from fairway.model.address import Mac, link_local
 from fairway.model.address import host as address_of
 from fairway.model.network import Network
-from fairway.plan import Element
+from fairway.plan import Element, establish
 from forging import (
     ADVERTISEMENT,
     ARP,
@@ -296,5 +296,28 @@ async def test_what_was_dropped_is_counted(host: NetnsHost) -> None:
         assert by_rule == {"mac": 1, "dhcp": 1, "source": 1, "router": 0}
         of_network = counted.elements[Element(guard.GUARDED, (str(guard.group(net.id)),))]
         assert of_network and of_network.packets == 3
+    finally:
+        await kernel.close()
+
+
+async def test_two_endpoints_with_one_mac(host: NetnsHost) -> None:
+    """A user may ask for it; what they share is made once, and neither hinders the other."""
+    kernel, net = host.kernel(), guarded(True)
+    await kernel.install()
+    one, two = (attached(net, n, host.sandbox(f"s{n}"), ipv6=False) for n in (2, 3))
+    same = establish(
+        msgspec.structs.replace(f, key=(f.key[0], "02:42:0a:01:00:02"))
+        if isinstance(f, Element) and f.table_object == guard.TAKEN_MAC
+        else f
+        for f in two.facts()
+    )
+    try:
+        await kernel.apply(made(net) + one)
+        before = await kernel.facts()
+        await kernel.apply(same)
+        assert await kernel.withdraw(same.inverse()) == []
+        shared = {f for f in before if isinstance(f, Element) and f.table_object == guard.TAKEN_MAC}
+        assert before - await kernel.facts() <= shared
+        assert await kernel.withdraw(one.inverse()) == []
     finally:
         await kernel.close()

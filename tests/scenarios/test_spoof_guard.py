@@ -9,7 +9,7 @@ import pytest
 from daemon_host import Host, running_host
 
 pytestmark = pytest.mark.root
-POSE = "ip address add {ip}/16 dev eth0; ping -c 1 -W 1 -I {ip} {target}"
+POSE = "ip address add {ip}/16 dev eth0; ping -c 1 -W {patience} -I {ip} {target}"
 
 
 @pytest.fixture(scope="module")
@@ -28,9 +28,10 @@ def address(host: Host, name: str) -> str:
     return host.ok(f"docker inspect -f '{form}' {name}").strip()
 
 
-def poses(host: Host, rogue: str, ip: str, target: str) -> bool:
+def poses(host: Host, rogue: str, ip: str, target: str, patience: int = 5) -> bool:
     """Whether a container that gives itself the address gets an answer to it."""
-    return host.run(f"docker exec {rogue} sh -c '{POSE.format(ip=ip, target=target)}'").returncode == 0
+    command = POSE.format(ip=ip, target=target, patience=patience)
+    return host.run(f"docker exec {rogue} sh -c '{command}'").returncode == 0
 
 
 def dropped(host: Host, network: str) -> int:
@@ -42,7 +43,7 @@ def dropped(host: Host, network: str) -> int:
 def test_the_gateways_address_is_nobody_elses(host: Host) -> None:
     """A container that takes it is not heard on a guarded network; on another one it is."""
     assert dropped(host, "shop") == 0
-    assert not poses(host, "one", "10.1.0.1", address(host, "two"))
+    assert not poses(host, "one", "10.1.0.1", address(host, "two"), patience=1)
     assert dropped(host, "shop") > 0
     assert poses(host, "three", "10.2.0.1", address(host, "four"))
     told = host.ok("fairway rules --format '{{.Rule}} {{.To}} {{.Packets}}'")
@@ -52,8 +53,8 @@ def test_the_gateways_address_is_nobody_elses(host: Host) -> None:
 def test_a_virtual_address_moves(host: Host) -> None:
     """As keepalived moves it: the one that announces it has it."""
     vip, target = "10.1.9.9", address(host, "two")
-    host.ok("docker run -d --name spare --network shop --cap-add NET_ADMIN busybox sleep 600")
-    for name in ("one", "spare"):
+    for name in ("first", "second"):
+        host.ok(f"docker run -d --name {name} --network shop --cap-add NET_ADMIN busybox sleep 600")
         assert poses(host, name, vip, target)
         host.ok(f"docker exec {name} arping -U -c 1 -I eth0 {vip}")
         mac = host.ok(f"docker exec {name} cat /sys/class/net/eth0/address").strip()
