@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from fairway.firewall.networks import elements
 from fairway.kernel import features, links
 from fairway.kernel.linux import LinuxKernel
+from fairway.kernel.ruleset import Ruleset
 from fairway.kernel.trace import trace
 from fairway.model.address import Address as IP
 from fairway.model.address import Cidr, Mac
@@ -250,13 +251,21 @@ async def test_install_keeps_the_administrators_rules(host: NetnsHost, kernel: L
     assert "drop" in host.run("nft list chain inet fairway user_forward").stdout
 
 
-@pytest.mark.parametrize("harm", ["flush table inet fairway", "flush chain inet fairway version"])
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "flush table inet fairway",
+        "flush chain inet fairway version",
+        "flush table bridge fairway",
+        "flush chain bridge fairway version",
+    ],
+)
 async def test_rules_that_are_not_ours_any_more_are_written_anew(
     host: NetnsHost, kernel: LinuxKernel, harm: str
 ) -> None:
     """After ``nft flush table``, or when an earlier version wrote it; elements and user chains stay."""
     await kernel.apply(network(1))
-    before = host.run("nft -s list table inet fairway").stdout
+    before = host.run("nft -s list ruleset").stdout
     assert host.run(f"nft {harm}").returncode == 0
     host.run("nft flush chain inet fairway user_forward; nft add rule inet fairway user_forward counter drop")
     if "version" in harm:
@@ -266,11 +275,61 @@ async def test_rules_that_are_not_ours_any_more_are_written_anew(
     counted = await kernel.counted()
     assert counted.installed
     assert counted.user["user_forward"] == 1
-    after = host.run("nft -s list table inet fairway").stdout
+    after = host.run("nft -s list ruleset").stdout
     assert "drop" in host.run("nft list chain inet fairway user_forward").stdout
     host.run("nft flush chain inet fairway user_forward")
     assert after != before
-    assert host.run("nft -s list table inet fairway").stdout == before
+    assert host.run("nft -s list ruleset").stdout == before
+
+
+async def test_what_tells_frames_apart_is_restored(host: NetnsHost, kernel: LinuxKernel) -> None:
+    """The group of a port, and that a bridge does not learn from LLDP: changed in place."""
+    a = host.sandbox("a")
+    plan = network(1) + attachment(a, 1, 2)
+    await kernel.apply(plan)
+    index = host.run("cat /sys/class/net/veth1x2/ifindex").stdout
+    host.run("ip link set veth1x2 group 5; ip link set br-1 type bridge no_linklocal_learn 0")
+    await kernel.apply(difference(plan.facts(), await kernel.facts()))
+    shown = host.run("ip -d link show br-1; ip link show veth1x2").stdout
+    assert "no_linklocal_learn 1" in shown and "group 5 " not in shown
+    assert host.run("cat /sys/class/net/veth1x2/ifindex").stdout == index
+    assert {f for f in plan.facts() if not isinstance(f, Sysctl)} == await kernel.facts()
+
+
+async def test_a_kernel_without_nftables_for_bridges(
+    host: NetnsHost, kernel: LinuxKernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Networks work without the guard."""
+    await kernel.uninstall()
+    monkeypatch.setattr(Ruleset, "_bridges", lambda _: False)
+    bare = host.kernel()
+    try:
+        await bare.install()
+        assert "bridge fairway" not in host.run("nft list tables").stdout
+        plan = establish([Element("port_mac", ("veth1", "02:42:00:00:00:01")), Element("bridges", ("br-1",))])
+        await bare.apply(plan)
+        assert await bare.facts() == {Element("bridges", ("br-1",))}
+        await bare.apply(plan)
+        await bare.apply(plan.inverse())
+        assert await bare.facts() == frozenset()
+        assert (await bare.counted()).installed
+        guarding = plan.steps[:1]
+        await bare.apply(Plan(guarding))
+        assert await bare.facts() == frozenset()
+    finally:
+        await bare.close()
+
+
+async def test_what_lacks_without_nftables_for_bridges_is_named(
+    kernel: LinuxKernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = features._nftables
+    monkeypatch.setattr(
+        features, "_nftables", lambda kind, text: "no such family" if kind == "bridge" else real(kind, text)
+    )
+    (missing,) = await kernel.features()
+    assert missing.optional
+    assert "fairway.spoof_guard" in str(missing) and "CONFIG_NF_TABLES_BRIDGE" in str(missing)
 
 
 async def test_maps_verdicts_and_conflicts(host: NetnsHost) -> None:

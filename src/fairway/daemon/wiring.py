@@ -28,6 +28,7 @@ from fairway.engine.events import Events
 from fairway.engine.identity import Identity
 from fairway.engine.settings import Settings
 from fairway.engine.state import State
+from fairway.firewall import guard
 from fairway.firewall.ruleset import ruleset
 from fairway.ipam import Ipam
 from fairway.ipam.subnets import ula_pool
@@ -109,9 +110,10 @@ async def assembled(options: Options) -> AsyncIterator[Engine]:
             (exec_root / name).mkdir(mode=0o711, exist_ok=True)
         store = SqliteStore(data_root / "fairway.db")
         stack.callback(companions.disconnect)
+        families = {"ipv4": settings.iptables, "ipv6": settings.ip6tables}
         kernel = LinuxKernel(
             settings.id,
-            ruleset=ruleset(ipv4=settings.iptables, ipv6=settings.ip6tables),
+            ruleset=ruleset(**families) + guard.rules(**families),
             namespaces=str(exec_root / "netns"),
             mounts=[str(exec_root / "rootfs")],
             listeners=companions.handover,

@@ -7,9 +7,10 @@
     the rest     namespace files and overlay mounts in our directories, elements of our table, DNS listeners,
                  ports that the port holder holds
 
-A link that is not up is reported with MTU 0, one without its far end with an empty peer: not as desired, so
-it is surplus and is changed in place or removed (see ``schedule``). Sysctls are never reported: one cannot
-list what was set, and setting it again costs a read.
+A link that is not up is reported with MTU 0, as is a bridge that learns from frames to link-local groups, and
+one without its far end with an empty peer: not as desired, so it is surplus and is changed in place or
+removed (see ``schedule``). Sysctls are never reported: one cannot list what was set, and setting it again
+costs a read.
 """
 
 import ipaddress
@@ -41,7 +42,7 @@ from fairway.kernel.rtnetlink import (
     read_namespace_id,
     read_route,
 )
-from fairway.model.address import Cidr, Family, Mac, family
+from fairway.model.address import Cidr, Family, Mac, family, link_local
 from fairway.plan import HOST, Address, Bridge, Fact, Hairpin, Namespace, Route, Veth
 
 
@@ -139,7 +140,8 @@ def _network(executor: Executor, alias: str, sandboxes: Sequence[str]) -> set[Fa
     ends = _far_ends(executor, inside)
     for link in ours.values():
         if link.kind == "bridge":
-            found.add(Bridge(link.name, link.mac, link.mtu if link.up else 0, link.filtered))
+            as_made = link.up and not link.learns_locally
+            found.add(Bridge(link.name, link.mac, link.mtu if as_made else 0, link.filtered))
         elif link.kind == "veth":
             path, far = ends.get((link.peer_namespace, link.peer), (HOST, None))
             found.add(_veth(link, host, path, far))
@@ -166,9 +168,9 @@ def _far_ends(
 def _veth(link: Link, host: View, path: str, far: Link | None) -> Veth:
     bridge = host.links[link.master].name if link.master in host.links else ""
     if far is None:
-        return Veth(link.name, link.mac, bridge, HOST, "", Mac(""), 0)
+        return Veth(link.name, link.mac, bridge, HOST, "", Mac(""), 0, link.group)
     mtu = link.mtu if link.up and far.up and link.mtu == far.mtu else 0
-    return Veth(link.name, link.mac, bridge, path, far.name, far.mac, mtu)
+    return Veth(link.name, link.mac, bridge, path, far.name, far.mac, mtu, link.group)
 
 
 def _configured(namespace: str, seen: View, links: Mapping[int, Link]) -> Iterator[Fact]:
@@ -188,17 +190,7 @@ def _configured(namespace: str, seen: View, links: Mapping[int, Link]) -> Iterat
 
 def _automatic(entry: LinkAddress, link: Link) -> bool:
     """Whether the kernel set the address: it says so since 5.18; before, by the link-local address's form."""
-    return entry.protocol in KERNEL_ADDRESSES or entry.address == _eui64(link.mac)
-
-
-def _eui64(mac: Mac) -> str:
-    """fe80:: and the modified EUI-64 of the MAC (RFC 4291, appendix A), as the kernel makes it."""
-    octets = bytes.fromhex(mac.replace(":", ""))
-    if len(octets) != 6:
-        return ""
-    identifier = bytes([octets[0] ^ 2]) + octets[1:3] + b"\xff\xfe" + octets[3:]
-    packed = bytes.fromhex("fe80") + bytes(6) + identifier
-    return f"{ipaddress.IPv6Address(packed)}/64"
+    return entry.protocol in KERNEL_ADDRESSES or entry.address == f"{link_local(link.mac)}/64"
 
 
 def _subnet(cidr: Cidr) -> Cidr:

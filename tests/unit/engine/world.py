@@ -19,7 +19,7 @@ from fairway.engine.protocols import Store
 from fairway.engine.reconciling import Reconciler
 from fairway.engine.settings import Settings
 from fairway.engine.state import State
-from fairway.firewall import ruleset
+from fairway.firewall import guard, ruleset
 from fairway.ipam import Ipam
 from fairway.ipam.subnets import DEFAULT_POOLS, ula_pool
 from fairway.kernel.fake import FakeKernel
@@ -36,6 +36,8 @@ from fairway.model.usage import Usage
 from fairway.plan import Namespace, Overlay
 from fairway.store.memory import MemoryStore
 
+OBJECTS = (*ruleset.OBJECTS, *guard.OBJECTS)
+"""Sets and maps of both tables."""
 IMAGE = Image(
     id="sha256:" + "1" * 64,
     config={"config": {"Cmd": ["sh"], "Env": ["PATH=/bin"]}},
@@ -384,7 +386,7 @@ class World:
     ) -> None:
         self._mortal = mortal
         self.store: Any = store or MemoryStore()
-        self.kernel = kernel or FakeKernel(objects=ruleset.OBJECTS)
+        self.kernel = kernel or FakeKernel(objects=OBJECTS)
         self.clock = FakeClock()
         self.runtime = FakeRuntime(self.clock, self.kernel)
         self.files = FakeFiles()
