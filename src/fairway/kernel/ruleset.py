@@ -112,7 +112,7 @@ class Ruleset:
         return True
 
     def installed(self) -> bool:
-        # Not as JSON: libnftables up to 1.1 writes what is none about others' tables that have flags.
+        # Not as JSON: about others' tables that have a flag, libnftables writes what is none (1.0.6).
         return f"table {TABLE}" in self.context().listing("list tables").splitlines()
 
     def elements(self) -> set[Element]:
