@@ -148,7 +148,11 @@ class Watch:
         await asyncio.sleep(SETTLE)
         if self._overrun:
             self._overrun = False
-            await dump()
+            try:
+                await dump()
+            except BaseException:
+                self._overrun = True
+                raise
         found, self._found = frozenset(self._found), set()
         self._something.clear()
         return found
