@@ -125,9 +125,9 @@ async def assembled(options: Options) -> AsyncIterator[Engine]:
             raise System("; ".join(required))
         for feature in missing:
             log.warning("this host lacks an optional feature", feature=str(feature))
-        await kernel.install()
         runtime = await OciRuntime.open(exec_root, data_root, options.runtime)
         await stack.enter_async_context(companions.running())
+        await kernel.install()
         stack.push_async_callback(runtime.cleanup)
         core = Core(
             settings=settings,

@@ -144,7 +144,7 @@ class Ruleset:
 
     def _present(self) -> list[str]:
         """Those of the two tables that there are."""
-        # Not as JSON: libnftables up to 1.1 writes what is none about others' tables that have flags.
+        # Not as JSON: about others' tables that have a flag, libnftables writes what is none (1.0.6).
         listed = self.context().listing("list tables").splitlines()
         return [table for table in TABLES if f"table {table}" in listed]
 
