@@ -11,7 +11,7 @@ from types import TracebackType
 
 from fairway.model.errors import System
 
-MODIFY = 0x2
+MODIFY, MOVED_TO, CREATE = 0x2, 0x80, 0x100
 """linux/inotify.h"""
 _libc = ctypes.CDLL(None, use_errno=True)
 

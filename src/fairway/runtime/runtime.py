@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import structlog
 
 from fairway.model.container import Container, Exit, HostConfig
 from fairway.model.errors import Conflict, NotFound, System
@@ -29,12 +30,14 @@ from fairway.runtime import (
     command,
     conmon,
     devices,
+    log_options,
     logs,
     machine,
     mounting,
     oci,
     process,
     resources,
+    rotation,
     usage,
 )
 from fairway.runtime import exec as execution
@@ -45,12 +48,19 @@ from fairway.runtime.select import Program, choose
 from fairway.runtime.settling import settle
 from fairway.runtime.users import look_up
 
+_log = structlog.get_logger("runtime")
 LOST = 255
 """Exit code, as Docker's, of a container whose exit nobody saw (conmon was killed)."""
 
 
 _DOCKERS_NAMES = ("runc", "io.containerd.runc.v2")
 """What Docker calls its default runtime: who asks for it wants the default, which here may be crun."""
+
+
+def _told(container: str, keeping: "asyncio.Task[None]") -> None:
+    """A log that cannot be kept within its limits must not be the container's end."""
+    if not keeping.cancelled() and (error := keeping.exception()):
+        _log.warning("log is not rotated", container=container, error=str(error))
 
 
 class OciRuntime:
@@ -110,6 +120,9 @@ class OciRuntime:
         config = oci.build(launch, given, self._machine)
         self._paths.spec(container.id).write_bytes(msgspec.json.encode(config))
         make_directory(launch.rootfs, container.config.working_dir)
+        if limits := log_options.parse(host.log_config):
+            self._paths.log_limits(container.id).write_bytes(msgspec.json.encode(limits))
+            rotation.begin(self._paths.log(container.id), limits)
         return config
 
     def _shm(self, launch: Launch) -> str:
@@ -177,7 +190,7 @@ class OciRuntime:
         return await asyncio.shield(task)
 
     async def _exit(self, container: str) -> Exit:
-        await conmon.ended(self._paths, container)
+        await self._monitored(container)
         oom = self._paths.oom(container).exists() or await asyncio.to_thread(cgroups.out_of_memory, container)
         path = self._paths.exit(container)
         try:
@@ -186,6 +199,25 @@ class OciRuntime:
             bundle = self._paths.bundle(container)
             finished = bundle.stat().st_mtime_ns if bundle.exists() else 0
             return Exit(code=LOST, finished=finished, oom_killed=oom)
+
+    async def _monitored(self, container: str) -> None:
+        """Until conmon has ended; what it writes meanwhile is kept within its limits."""
+        stored = self._paths.log_limits(container)
+        if not stored.exists():
+            await conmon.ended(self._paths, container)
+            return
+        log, limits = (
+            self._paths.log(container),
+            msgspec.json.decode(stored.read_bytes(), type=log_options.Limits),
+        )
+        keeping = asyncio.create_task(rotation.keep(log, self._paths.control(container), limits))
+        keeping.add_done_callback(functools.partial(_told, container))
+        try:
+            await conmon.ended(self._paths, container)
+        finally:
+            keeping.cancel()
+            await asyncio.wait({keeping})
+        await asyncio.to_thread(rotation.finish, log, limits)
 
     async def kill(self, container: str, signal: int) -> None:
         """See ``Runtime``. Directly, through a process descriptor that is checked to be the container's."""
