@@ -1,7 +1,7 @@
 """Keeps a container's log within its limits: ``max-file`` files of ``max-size`` bytes.
 
 conmon can begin a new file, but keeps one only, and counts from its own start. So the daemon watches the log,
-tells conmon when a file is full (message 2 of its control pipe; no line is lost), keeps the old file under its
+tells conmon when a file is full (message 2 of its control pipe; no line is lost), keeps the old file by its
 number (``log_files``) and removes the oldest. It looks 50 ms after something was written, not at every line:
 a file that grew beyond its size meanwhile is divided. A log that is quiet or without limits costs nothing.
 

@@ -75,6 +75,7 @@ class OciRuntime:
         self._conmon = conmon_path
         self._paths = paths
         self._machine = facts
+        self._attached = attach.Attached()
         self._ends: dict[str, asyncio.Task[Exit]] = {}
 
     @classmethod
@@ -201,23 +202,27 @@ class OciRuntime:
             return Exit(code=LOST, finished=finished, oom_killed=oom)
 
     async def _monitored(self, container: str) -> None:
-        """Until conmon has ended; what it writes meanwhile is kept within its limits."""
-        stored = self._paths.log_limits(container)
-        if not stored.exists():
-            await conmon.ended(self._paths, container)
-            return
-        log, limits = (
-            self._paths.log(container),
-            msgspec.json.decode(stored.read_bytes(), type=log_options.Limits),
-        )
-        keeping = asyncio.create_task(rotation.keep(log, self._paths.control(container), limits))
-        keeping.add_done_callback(functools.partial(_told, container))
+        """Until conmon has ended: its log is kept within its limits, and no client keeps it from ending."""
+        tasks = [asyncio.create_task(self._let_go(container))]
+        log, stored, limits = self._paths.log(container), self._paths.log_limits(container), None
+        if stored.exists():
+            limits = msgspec.json.decode(stored.read_bytes(), type=log_options.Limits)
+            keeping = asyncio.create_task(rotation.keep(log, self._paths.control(container), limits))
+            keeping.add_done_callback(functools.partial(_told, container))
+            tasks.append(keeping)
         try:
             await conmon.ended(self._paths, container)
         finally:
-            keeping.cancel()
-            await asyncio.wait({keeping})
-        await asyncio.to_thread(rotation.finish, log, limits)
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+        if limits:
+            await asyncio.to_thread(rotation.finish, log, limits)
+
+    async def _let_go(self, container: str) -> None:
+        if pid := self._alive(container):
+            await conmon.gone(pid)
+        await self._attached.release(container)
 
     async def kill(self, container: str, signal: int) -> None:
         """See ``Runtime``. Directly, through a process descriptor that is checked to be the container's."""
@@ -275,7 +280,7 @@ class OciRuntime:
         bundle = self._paths.bundle(container)
         if not bundle.exists():
             raise NotFound(f"No such container: {container}")
-        return attach.connect(bundle)
+        return await self._attached.connect(bundle)
 
     async def resize(self, container: str, height: int, width: int) -> None:
         """See ``Runtime``. Raises System when the container has ended."""
