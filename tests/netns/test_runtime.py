@@ -18,7 +18,7 @@ from fairway.engine.protocols import Runtime
 from fairway.model.container import Config, Container, Exit, HostConfig, LogConfig, MountPoint, Ulimit
 from fairway.model.errors import Conflict, InvalidParameter, NotFound, System
 from fairway.model.process import ExecRequest, Launch, LogLine, Streams
-from fairway.runtime import rotation
+from fairway.runtime import attach, rotation
 from fairway.runtime.exec import LOST
 from fairway.runtime.runtime import OciRuntime
 
@@ -462,6 +462,24 @@ async def test_paused_container_can_be_deleted(runtime: OciRuntime, rootfs: str)
     await runtime.delete(box.id)
     assert time.monotonic() - begun < 10
     assert await runtime.processes(box.id) == []
+
+
+async def test_who_does_not_read_holds_others_up_only_for_a_while(
+    runtime: OciRuntime, rootfs: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attach, "_PATIENCE", 0.4)
+    box = Box(
+        runtime, rootfs, "read x; i=0; while [ $i -lt 9000 ]; do i=$((i+1)); echo $i; done", open_stdin=True
+    )
+    silent = await box.create()
+    await runtime.start(box.id)
+    reader = await runtime.attach(box.id)
+    await reader.write(b"go\n")
+    out, _ = await asyncio.wait_for(drain(reader), 20)
+    assert out.split() == [b"%d" % number for number in range(1, 9001)]
+    beginning, _ = await drain(silent)
+    assert out.startswith(beginning) and len(beginning) < len(out)
+    await runtime.wait(box.id)
 
 
 async def test_logs(runtime: OciRuntime, rootfs: str) -> None:
