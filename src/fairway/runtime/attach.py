@@ -26,7 +26,7 @@ _PATIENCE = 60.0
 """Seconds for which a client may read nothing while others are attached to its container."""
 _GRACE = 2.0
 """Seconds for which it may after its container's end, Docker's limit too (moby, ``daemon/monitor.go``)."""
-_ACCEPT = 5.0
+_ACCEPT = 2.0
 """Seconds within which conmon has to accept a client; it lets ten wait."""
 
 

@@ -20,7 +20,7 @@ import msgspec
 import structlog
 
 from fairway.model.container import Container, Exit, HostConfig
-from fairway.model.errors import Conflict, NotFound, System
+from fairway.model.errors import Conflict, InvalidParameter, NotFound, System
 from fairway.model.process import ExecRequest, Launch, LogLine
 from fairway.model.tree import PathStat, Tree
 from fairway.model.usage import Usage
@@ -120,11 +120,20 @@ class OciRuntime:
         given = oci.Given(user=user, devices=nodes, shm=self._shm(launch))
         config = oci.build(launch, given, self._machine)
         self._paths.spec(container.id).write_bytes(msgspec.json.encode(config))
-        make_directory(launch.rootfs, container.config.working_dir)
+        self._make_working_directory(launch)
         if limits := log_options.parse(host.log_config):
             self._paths.log_limits(container.id).write_bytes(msgspec.json.encode(limits))
             rotation.begin(self._paths.log(container.id), limits)
         return config
+
+    def _make_working_directory(self, launch: Launch) -> None:
+        path = launch.container.config.working_dir
+        try:
+            make_directory(launch.rootfs, path)
+        except NotADirectoryError:
+            raise InvalidParameter(f"Cannot mkdir: {path} is not a directory") from None
+        except OSError as error:
+            raise System(f"Cannot mkdir: {path}: {error.strerror}") from error
 
     def _shm(self, launch: Launch) -> str:
         """Host directory for /dev/shm: the host's, another container's, one that others may use, or none."""
