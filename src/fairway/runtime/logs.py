@@ -11,7 +11,7 @@ import calendar
 import contextlib
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, get_args
 
@@ -150,8 +150,13 @@ async def read(
         return
     end = asyncio.create_task(ended()) if ended is not None else None
     try:
-        with _watch(path, reader, follow=ended is not None) as watch:
-            async for line in _entries(reader, Parser(), watch, end):
+        async with contextlib.AsyncExitStack() as stack:
+            stack.enter_context(reader.file)
+            watch = stack.enter_context(_watch(path, reader, follow=ended is not None))
+            entries = await stack.enter_async_context(
+                contextlib.aclosing(_entries(reader, Parser(), watch, end))
+            )
+            async for line in entries:
                 if selection.past(line):
                     return
                 if selection.wants(line):
@@ -178,7 +183,7 @@ def _watch(
 
 async def _entries(
     reader: Reader, parser: Parser, watch: inotify.Watch | None, end: "asyncio.Task[object] | None"
-) -> AsyncIterator[LogLine]:
+) -> AsyncGenerator[LogLine, None]:
     carry, following = b"", None
     try:
         while True:
