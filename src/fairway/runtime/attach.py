@@ -101,6 +101,7 @@ class Attached:
 
     def __init__(self) -> None:
         self._streams: dict[str, set[AttachStreams]] = {}
+        self._relieving: set[str] = set()
 
     async def connect(self, bundle: Path) -> AttachStreams:
         """Attach to the container of a bundle.
@@ -112,7 +113,8 @@ class Attached:
         streams = AttachStreams(connection, functools.partial(self._left, container))
         together = self._streams.setdefault(container, set())
         together.add(streams)
-        if len(together) == 2:
+        if len(together) > 1 and container not in self._relieving:
+            self._relieving.add(container)
             self._relieve(container)
         return streams
 
@@ -127,6 +129,8 @@ class Attached:
         if len(together) > 1:
             self._cut(container, _PATIENCE)
             asyncio.get_running_loop().call_later(_PATIENCE / 2, self._relieve, container)
+        else:
+            self._relieving.discard(container)
 
     async def release(self, container: str) -> None:
         """After the container's end, until cancelled: conmon shall be able to end, too."""

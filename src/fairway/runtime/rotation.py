@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from fairway.runtime import inotify, log_files
+from fairway.runtime.images.workspace import in_thread
 from fairway.runtime.log_options import Limits
 
 PAUSE = 0.05
@@ -56,7 +57,7 @@ async def keep(log: Path, control: Path, limits: Limits) -> None:
             watch.reset()
             file, size = _written(log)
             if file != seen or size >= room:
-                seen, room = await asyncio.to_thread(_look, log, limits)
+                seen, room = await in_thread(_look, log, limits)
             if file != told and size >= limits.size and _begin_new(control):
                 told = file
             await watch.wait()

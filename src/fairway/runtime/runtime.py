@@ -226,7 +226,10 @@ class OciRuntime:
                 task.cancel()
             await asyncio.wait(tasks)
         if limits:
-            await asyncio.to_thread(rotation.finish, log, limits)
+            try:
+                await asyncio.to_thread(rotation.finish, log, limits)
+            except OSError as error:
+                _log.warning("log is not rotated", container=container, error=str(error))
 
     async def _let_go(self, container: str) -> None:
         if pid := self._alive(container):
