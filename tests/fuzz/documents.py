@@ -22,7 +22,8 @@ SCALARS = st.one_of(
 ANYTHING: st.SearchStrategy[Any] = st.recursive(
     SCALARS,
     lambda inner: st.one_of(
-        st.lists(inner, max_size=3), st.dictionaries(st.one_of(st.sampled_from(WORDS), st.text()), inner, max_size=3)
+        st.lists(inner, max_size=3),
+        st.dictionaries(st.one_of(st.sampled_from(WORDS), st.text()), inner, max_size=3),
     ),
     max_leaves=8,
 )

@@ -32,7 +32,13 @@ WORDS = (
     "ENV a=b", "CMD [", "EXPOSE 99999999", "USER", "LABEL", "NONE", "CMD-SHELL", "CMD", "\ud800".encode("utf-8", "replace").decode(),
 )  # fmt: skip
 
-_KINDS = {"containers": "container", "exec": "exec", "networks": "network", "images": "image", "volumes": "volume"}
+_KINDS = {
+    "containers": "container",
+    "exec": "exec",
+    "networks": "network",
+    "images": "image",
+    "volumes": "volume",
+}
 _CONTAINER: dict[str, Any] = {"Image": "busybox", "Cmd": ["sleep", "600"], "StopSignal": "SIGKILL"}
 _BODIES: dict[str, dict[str, Any]] = {
     "/containers/create": _CONTAINER,
@@ -40,8 +46,22 @@ _BODIES: dict[str, dict[str, Any]] = {
     "/networks/{id}/connect": {"Container": "fuzz-a"},
     "/networks/{id}/disconnect": {"Container": "fuzz-a"},
 }
-_OFTEN = tuple(_BODIES) + ("/networks/create", "/volumes/create", "/containers/{id}/update", "/exec/{id}/start")
-_UNBOUND = ("CgroupParent", "Cmd", "Entrypoint", "StopSignal", "StopTimeout", "Devices", "OomScoreAdj", "Privileged")
+_OFTEN = tuple(_BODIES) + (
+    "/networks/create",
+    "/volumes/create",
+    "/containers/{id}/update",
+    "/exec/{id}/start",
+)
+_UNBOUND = (
+    "CgroupParent",
+    "Cmd",
+    "Entrypoint",
+    "StopSignal",
+    "StopTimeout",
+    "Devices",
+    "OomScoreAdj",
+    "Privileged",
+)
 """Members that are taken from the example that works: they would reach the machine's cgroups, devices or other
 processes, run something that does not end, or make a stop wait."""
 
@@ -70,7 +90,11 @@ def requests(directory: str) -> st.SearchStrategy[Request]:
     """``directory`` is where the host's files that containers ask for lie."""
     operations = specification.operations()
     often = [each for each in operations if each.method == "post" and each.path in _OFTEN]
-    supported = [each for each in operations if each.path.split("/")[1] in {*_KINDS, "events", "info", "system", "commit"}]
+    supported = [
+        each
+        for each in operations
+        if each.path.split("/")[1] in {*_KINDS, "events", "info", "system", "commit"}
+    ]
     choice = st.one_of(st.sampled_from(supported), st.sampled_from(often), st.sampled_from(operations))
     return choice.flatmap(lambda operation: _request(operation, directory))
 

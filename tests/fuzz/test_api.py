@@ -35,7 +35,9 @@ class World:
     def __init__(self, host: Host) -> None:
         self.client = docker.APIClient(base_url=f"unix://{host.reachable_socket}", timeout=PATIENCE)
         self.host = host
-        self.known: dict[str, list[str]] = {kind: [] for kind in ("container", "network", "image", "volume", "exec")}
+        self.known: dict[str, list[str]] = {
+            kind: [] for kind in ("container", "network", "image", "volume", "exec")
+        }
         self.ready()
 
     def ready(self) -> None:
@@ -61,7 +63,9 @@ class World:
     def _look(self) -> None:
         client = self.client
         containers = client.containers(all=True)
-        self.known["container"][:] = ["fuzz-a", "fuzz-a", "fuzz-a", "fuzz-b"] + [c["Id"][:12] for c in containers[:4]]
+        self.known["container"][:] = ["fuzz-a", "fuzz-a", "fuzz-a", "fuzz-b"] + [
+            c["Id"][:12] for c in containers[:4]
+        ]
         self.known["network"][:] = ["fuzz-net", "bridge", "host"] + [n["Id"] for n in client.networks()[:4]]
         self.known["image"][:] = ["busybox", "busybox:latest"] + [i["Id"] for i in client.images()[:3]]
         self.known["volume"][:] = ["fuzz-vol"] + [v["Name"] for v in client.volumes()["Volumes"][:3]]
@@ -98,7 +102,9 @@ def test_no_request_breaks_the_daemon(host: Host) -> None:
         if not asked % 20:
             world.ready()
         status, text = send(world, request)
-        assert status < 500 or status == 501 or allowed(status, text), f"{request}\n{status} {text}\n{host.log()[-3000:]}"
+        assert status < 500 or status == 501 or allowed(status, text), (
+            f"{request}\n{status} {text}\n{host.log()[-3000:]}"
+        )
 
     files = host.directory / "binds"
     files.mkdir()

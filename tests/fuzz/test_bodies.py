@@ -21,7 +21,9 @@ from fuzz.requests_to_api import WORDS
 from fuzz.running import fuzz
 from unit.engine.world import World
 
-TEXTS = st.one_of(st.sampled_from(WORDS), st.text(max_size=40), st.lists(st.sampled_from(WORDS), max_size=4).map("".join))
+TEXTS = st.one_of(
+    st.sampled_from(WORDS), st.text(max_size=40), st.lists(st.sampled_from(WORDS), max_size=4).map("".join)
+)
 READERS: dict[str, Callable[[str], object]] = {
     "container name": references.container_name,
     "volume name": references.volume_name,
@@ -67,8 +69,25 @@ def test_bytes() -> None:
         with suppress(Fault):
             bodies.container(data, "", "")
 
-    pieces = (b"{", b"}", b"[", b"]", b'"', b"\\", b"\\u", b"\\ud800", b"1" * 5000, b"1e999", b"\xff", b"null", b'"Image":', b",")
-    deep = st.sampled_from((b"[" * 100_000, b'{"Image":' * 100_000, b'{"Labels":' + b"[" * 2000 + b"]" * 2000 + b"}"))
+    pieces = (
+        b"{",
+        b"}",
+        b"[",
+        b"]",
+        b'"',
+        b"\\",
+        b"\\u",
+        b"\\ud800",
+        b"1" * 5000,
+        b"1e999",
+        b"\xff",
+        b"null",
+        b'"Image":',
+        b",",
+    )
+    deep = st.sampled_from(
+        (b"[" * 100_000, b'{"Image":' * 100_000, b'{"Labels":' + b"[" * 2000 + b"]" * 2000 + b"}")
+    )
     fuzz(check, st.one_of(st.binary(max_size=64), st.lists(st.sampled_from(pieces)).map(b"".join), deep), 300)
 
 
@@ -76,11 +95,15 @@ Verb = Callable[[Engine, dict[str, Any]], Awaitable[object]]
 
 
 async def _create_network(engine: Engine, document: dict[str, Any]) -> object:
-    return await engine.networks.create(decode.body(_json(document), bodies.NetworkBody, "CreateRequest").request())
+    return await engine.networks.create(
+        decode.body(_json(document), bodies.NetworkBody, "CreateRequest").request()
+    )
 
 
 async def _create_volume(engine: Engine, document: dict[str, Any]) -> object:
-    return await engine.volumes.create(decode.body(_json(document), bodies.VolumeBody, "CreateOptions").request())
+    return await engine.volumes.create(
+        decode.body(_json(document), bodies.VolumeBody, "CreateOptions").request()
+    )
 
 
 async def _create_container(engine: Engine, document: dict[str, Any]) -> object:
@@ -109,7 +132,10 @@ VERBS: dict[str, tuple[Verb, st.SearchStrategy[dict[str, Any]]]] = {
     "volume": (_create_volume, fitting(bodies.VolumeBody)),
     "config": (_create_container, fitting(bodies.Config)),
     "host": (_create_container, st.fixed_dictionaries({"HostConfig": fitting(HostConfig)})),
-    "networking": (_create_container, st.fixed_dictionaries({"NetworkingConfig": fitting(bodies._Networking)})),
+    "networking": (
+        _create_container,
+        st.fixed_dictionaries({"NetworkingConfig": fitting(bodies._Networking)}),
+    ),
     "connect": (_connect, st.fixed_dictionaries({"EndpointConfig": fitting(bodies.EndpointBody)})),
     "update": (_update, fitting(HostConfig)),
 }

@@ -2,6 +2,7 @@
 
 import socket
 import struct
+from itertools import pairwise
 
 from dnslib import DNSError, DNSRecord
 from hypothesis import strategies as st
@@ -26,7 +27,24 @@ NETWORK = NetworkNames(id="n", name="net1", names=NAMES, reverse={Address("172.1
 ZONE = Zone(sandbox="s", networks=("n",), forward=True)
 
 LABELS = st.one_of(
-    st.sampled_from((b"web", b"WEB", b"many", b"net1", b"2", b"0", b"18", b"172", b"in-addr", b"arpa", b"ip6", b"\0", b".", b"a" * 63)),
+    st.sampled_from(
+        (
+            b"web",
+            b"WEB",
+            b"many",
+            b"net1",
+            b"2",
+            b"0",
+            b"18",
+            b"172",
+            b"in-addr",
+            b"arpa",
+            b"ip6",
+            b"\0",
+            b".",
+            b"a" * 63,
+        )
+    ),
     st.binary(max_size=63),
 )
 TAILS = st.sampled_from((b"\0", b"\0", b"\0", b"", b"\xc0\x0c", b"\xc0\x00", b"\xff\xff", b"\x40a", b"\x80"))
@@ -52,8 +70,14 @@ def messages(draw: st.DrawFn) -> bytes:
     """Mostly a query, with counts that mostly tell the truth."""
     more = draw(st.lists(records(), max_size=3))
     flags = draw(st.sampled_from((0x0100, 0x0100, 0x0110, 0, 0x8180, 0x0800, 0x7800, 0xFFFF)))
-    counts = draw(st.sampled_from(((1, 0, 0, len(more)),) * 6 + ((0, 0, 0, 0), (2, 0, 0, 0), (1, 65535, 65535, 65535))))
-    question = draw(names()) + struct.pack("!HH", draw(st.sampled_from((1, 12, 28, 255, 252, 15, 0, 65535))), draw(st.sampled_from((1, 1, 1, 3, 255))))
+    counts = draw(
+        st.sampled_from(((1, 0, 0, len(more)),) * 6 + ((0, 0, 0, 0), (2, 0, 0, 0), (1, 65535, 65535, 65535)))
+    )
+    question = draw(names()) + struct.pack(
+        "!HH",
+        draw(st.sampled_from((1, 12, 28, 255, 252, 15, 0, 65535))),
+        draw(st.sampled_from((1, 1, 1, 3, 255))),
+    )
     return struct.pack("!HHHHHH", draw(st.integers(0, 65535)), flags, *counts) + question + b"".join(more)
 
 
@@ -89,7 +113,13 @@ def test_a_query_is_answered_in_the_room_it_gives_or_ignored() -> None:
                 if not isinstance(reply, bytes):
                     continue
                 assert reply[:2] == message[:2]
-                limit = wire.STREAM_LIMIT if stream else query.limit if isinstance(query, Query) else wire.PLAIN_LIMIT
+                limit = (
+                    wire.STREAM_LIMIT
+                    if stream
+                    else query.limit
+                    if isinstance(query, Query)
+                    else wire.PLAIN_LIMIT
+                )
                 assert len(reply) <= limit
                 assert readable(reply) or not readable(message)
         assert max(len(server._datagrams), len(server._streams)) <= responder.CAPACITY
@@ -117,7 +147,9 @@ def test_a_name_is_decided_whatever_it_is() -> None:
         for qtype in (wire.A, wire.PTR, wire.ANY):
             decide(ZONE, [NETWORK], name, qtype, wire.IN, upstream=False)
 
-    texts = st.lists(st.sampled_from(("1", "in-addr", "arpa", "ip6", "web", "", "٣", "\udcff", "0" * 3, "a")), max_size=34)
+    texts = st.lists(
+        st.sampled_from(("1", "in-addr", "arpa", "ip6", "web", "", "٣", "\udcff", "0" * 3, "a")), max_size=34
+    )
     fuzz(check, st.one_of(st.text(), texts.map(".".join)), 200)
 
 
@@ -160,7 +192,9 @@ def test_an_exchange_ends_with_an_answer_that_fits() -> None:
         )
 
     cases = messages().flatmap(
-        lambda asked: st.tuples(st.just(asked), st.lists(st.one_of(response(asked), ANY), max_size=4), st.booleans())
+        lambda asked: st.tuples(
+            st.just(asked), st.lists(st.one_of(response(asked), ANY), max_size=4), st.booleans()
+        )
     )
     fuzz(check, cases, 300)
 
@@ -169,15 +203,23 @@ def test_frames_arrive_whole_however_they_are_cut() -> None:
     def check(case: tuple[list[bytes], bytes, list[int]]) -> None:
         sent, rest, cuts = case
         ours, theirs = socket.socketpair()
-        loop, got = Loop(), []
+        loop = Loop()
+        got: list[bytes] = []
         ours.setblocking(False)
-        stream = Stream(loop, ours, wire.STREAM_PREFIX, received=got.append, ended=lambda: stream.finish(), closed=loop.stop)
+        stream = Stream(
+            loop,
+            ours,
+            wire.STREAM_PREFIX,
+            received=got.append,
+            ended=lambda: stream.finish(),
+            closed=loop.stop,
+        )
         data = b"".join(wire.STREAM_PREFIX.pack(len(each)) + each for each in sent)
         tail = wire.STREAM_PREFIX.pack(len(rest) + 1) + rest
         whole = data + tail
         places = sorted({0, len(whole), *(cut % (len(whole) + 1) for cut in cuts)})
         with theirs:
-            for first, last in zip(places, places[1:], strict=False):
+            for first, last in pairwise(places):
                 theirs.sendall(whole[first:last])
                 loop.call_at(0.0, loop.stop)
                 loop.run()
@@ -193,5 +235,30 @@ def test_frames_arrive_whole_however_they_are_cut() -> None:
 
 
 def test_a_resolv_conf_of_any_text_is_read() -> None:
-    words = st.sampled_from(("nameserver", "search", "domain", "options", "1.2.3.4", "fe80::1%lo", "[::1]:53", "a..b", "x" * 70, ".", "\0", "1:" + "9" * 5000, "::1%" + "z" * 99, "\n", " ", "#", "\ud800", "ü"))
-    fuzz(parse_resolv_conf, st.one_of(st.lists(words, max_size=12).map(" ".join), st.lists(words).map("".join), st.text()), 300)
+    words = st.sampled_from(
+        (
+            "nameserver",
+            "search",
+            "domain",
+            "options",
+            "1.2.3.4",
+            "fe80::1%lo",
+            "[::1]:53",
+            "a..b",
+            "x" * 70,
+            ".",
+            "\0",
+            "1:" + "9" * 5000,
+            "::1%" + "z" * 99,
+            "\n",
+            " ",
+            "#",
+            "\ud800",
+            "ü",
+        )
+    )
+    fuzz(
+        parse_resolv_conf,
+        st.one_of(st.lists(words, max_size=12).map(" ".join), st.lists(words).map("".join), st.text()),
+        300,
+    )

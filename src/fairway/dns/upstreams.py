@@ -45,7 +45,10 @@ def parse_server(text: str) -> Server:
     host, port = _split(text)
     try:
         found = socket.getaddrinfo(host, 53, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST)
-    except (OSError, ValueError):  # ValueError: no text that could be a name (Python encodes it for the lookup)
+    except (
+        OSError,
+        ValueError,
+    ):  # ValueError: no text that could be a name (Python encodes it for the lookup)
         found = []
     if not host or not found or not port:
         raise InvalidParameter(f"invalid DNS server: {text!r}")

@@ -10,7 +10,7 @@ import asyncio
 import calendar
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, get_args
 
@@ -124,7 +124,7 @@ def _backwards(file: BinaryIO, end: int) -> Iterator[tuple[int, bytes]]:
 
 async def read(
     path: Path, selection: Selection, ended: Callable[[], Coroutine[Any, Any, object]] | None
-) -> AsyncIterator[LogLine]:
+) -> AsyncGenerator[LogLine, None]:
     """Entries of the log at ``path`` (none if missing); with ``ended`` also those until that is done."""
     opened = await asyncio.to_thread(_open, path)
     if opened is None:
@@ -154,7 +154,7 @@ def _open(path: Path) -> BinaryIO | None:
 
 async def _entries(
     file: BinaryIO, parser: Parser, watch: inotify.Watch | None, end: "asyncio.Task[object] | None"
-) -> AsyncIterator[LogLine]:
+) -> AsyncGenerator[LogLine, None]:
     carry = b""
     while True:
         if watch is not None:
