@@ -10,7 +10,6 @@ collected by the next removal or start.
 """
 
 import builtins
-import shutil
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
@@ -22,6 +21,7 @@ from fairway.model.container import Config, Container
 from fairway.model.errors import NotFound
 from fairway.model.image import Image, RootFilesystem
 from fairway.model.reference import Reference, parse, tagged
+from fairway.runtime import trees
 from fairway.runtime.images import configuration, init_layer, packing, saving, stack, workspace
 from fairway.runtime.images.busybox import architecture as machine_architecture
 from fairway.runtime.images.catalog import Catalog, chain_ids
@@ -59,7 +59,7 @@ class ImageStore:
         """
         self.temporary = root / "tmp"
         if self.temporary.exists():
-            shutil.rmtree(self.temporary)
+            trees.remove(str(self.temporary))
         for path in (root, self.temporary, root / "init"):
             path.mkdir(parents=True, exist_ok=True, mode=0o711)
         self._init = root / "init"
