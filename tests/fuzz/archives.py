@@ -105,15 +105,15 @@ def archives(draw: st.DrawFn) -> bytes:
             data[at] = value
     if draw(st.integers(0, 15)) == 0:
         del data[draw(st.integers(0, len(data))) :]
-    packed = bytearray(
-        _packed(bytes(data), draw(st.sampled_from(("",) * 8 + ("gzip", "bzip2", "xz", "zstd"))))
+    archive = bytearray(
+        packed(bytes(data), draw(st.sampled_from(("",) * 8 + ("gzip", "bzip2", "xz", "zstd"))))
     )
-    if packed and draw(st.integers(0, 15)) == 0:
-        packed[draw(st.integers(0, len(packed) - 1))] ^= 1 << draw(st.integers(0, 7))
-    return bytes(packed)
+    if archive and draw(st.integers(0, 15)) == 0:
+        archive[draw(st.integers(0, len(archive) - 1))] ^= 1 << draw(st.integers(0, 7))
+    return bytes(archive)
 
 
-def _packed(data: bytes, how: str) -> bytes:
+def packed(data: bytes, how: str) -> bytes:
     match how:
         case "gzip":
             return gzip.compress(data, 1, mtime=0)

@@ -7,11 +7,13 @@ own that is told with a failure: ``FUZZ_SEED=… pytest tests/fuzz -k …`` repe
 import os
 import random
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import hypothesis
 from hypothesis import HealthCheck, Phase
+from hypothesis.errors import HypothesisWarning
 from hypothesis.strategies import SearchStrategy
 
 T = TypeVar("T")
@@ -63,7 +65,7 @@ def _round(
         try:
             check(value)
         except Exception as failure:
-            failure.add_note(f"input: {value!r}")
+            failure.add_note(f"input: {value!r:.2000}")
             raise
 
     phases = (Phase.generate, Phase.shrink) if shrink else (Phase.generate,)
@@ -77,4 +79,6 @@ def _round(
     )(hypothesis.given(inputs)(one))
     if seed is not None:
         run = hypothesis.seed(seed)(run)
-    run()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", HypothesisWarning)  # of inputs too long to be shown
+        run()
