@@ -1,4 +1,4 @@
-"""JSON documents that nearly fit a struct: its members, each with a value that fits, nearly fits, or does not at all."""
+"""JSON documents that nearly fit a struct: its members, with values that fit, nearly fit, or not at all."""
 
 from typing import Any
 

@@ -1,8 +1,8 @@
 """Requests for a host of tests: the specification's, led to objects that exist and to values that get far.
 
-A body in which everything is random is refused at its first member. So a creation starts from one that works, and
-takes over a few members; and some texts are words that mean something somewhere. What would reach beyond the test's
-own namespaces (cgroups, host paths, registries) or end only after hours is kept out.
+A body in which everything is random is refused at its first member. So a creation starts from one that
+works, and takes over a few members; and some texts are words that mean something somewhere. What would reach
+beyond the test's own namespaces (cgroups, host paths, registries) or end only after hours is kept out.
 """
 
 import re
@@ -46,7 +46,8 @@ _BODIES: dict[str, dict[str, Any]] = {
     "/networks/{id}/connect": {"Container": "fuzz-a"},
     "/networks/{id}/disconnect": {"Container": "fuzz-a"},
 }
-_OFTEN = tuple(_BODIES) + (
+_OFTEN = (
+    *tuple(_BODIES),
     "/networks/create",
     "/volumes/create",
     "/containers/{id}/update",

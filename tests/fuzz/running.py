@@ -1,7 +1,7 @@
-"""Runs a check on generated inputs: always the same few in ``make test``, others for a given time in ``make fuzz``.
+"""Runs a check on generated inputs: the same few in ``make test``, others for a given time in ``make fuzz``.
 
-``make fuzz SECONDS=600`` shares its time among the tests. Each goes round by round, each round with a seed of its
-own that is told with a failure: ``FUZZ_SEED=… pytest tests/fuzz -k …`` repeats that round alone.
+``make fuzz SECONDS=600`` shares its time among the tests. Each goes round by round, each round with a seed of
+its own that is told with a failure: ``FUZZ_SEED=… pytest tests/fuzz -k …`` repeats that round alone.
 """
 
 import os

@@ -22,11 +22,18 @@ pytestmark = [
     pytest.mark.root,
     pytest.mark.skipif(not specification.DOCUMENT.exists(), reason=f"{specification.DOCUMENT} is not there"),
 ]
-STREAMS = ("/attach", "/logs", "/events", "/wait", "/stats", "/start", "/export", "/get")
-"""Ends of paths that may go on for ever: the answer's beginning is enough."""
+STREAMS = ("/attach", "/ws", "/logs", "/events", "/wait", "/stats", "/start", "/export", "/get")
+"""Ends of paths whose answers may go on for ever: the beginning, which comes at once, is enough."""
 PATIENCE = 20
 """Seconds until an answer that does not come is one that hangs."""
-FAILURES = ()
+FAILURES = (
+    "Conflict, cannot remove the default link name of the container",
+    "ps: ",  # what ps(1) says to its arguments
+    "File name too long",  # of files that lie deeper than a path can say
+)
+"""Texts of the 500s that Docker's daemon gives, too."""
+DEEP = "for i in $(seq 2500); do mkdir d && cd d || break; done; exec sleep 600"
+"""More levels of directories than Python's stack takes."""
 
 
 class World:
@@ -47,28 +54,28 @@ class World:
         for make in (
             lambda: client.create_network("fuzz-net"),
             lambda: client.create_volume("fuzz-vol"),
-            lambda: self._container("fuzz-a", host | {"Binds": ["fuzz-vol:/v"]}),
-            lambda: self._container("fuzz-b", host),
+            lambda: self._container("fuzz-a", ["sleep", "600"], host | {"Binds": ["fuzz-vol:/v"]}),
+            lambda: self._container("fuzz-b", ["sh", "-c", DEEP], host),
             lambda: client.start("fuzz-a"),
+            lambda: client.start("fuzz-b"),
         ):
             with suppress(APIError):  # it is there
                 make()
         self._look()
 
-    def _container(self, name: str, host: dict[str, Any]) -> None:
-        body = {"Image": "busybox", "Cmd": ["sleep", "600"], "StopSignal": "SIGKILL", "HostConfig": host}
+    def _container(self, name: str, command: list[str], host: dict[str, Any]) -> None:
+        body = {"Image": "busybox", "Cmd": command, "StopSignal": "SIGKILL", "HostConfig": host}
         client = self.client
         client._result(client._post_json(client._url("/containers/create"), data=body, params={"name": name}))
 
     def _look(self) -> None:
         client = self.client
         containers = client.containers(all=True)
-        self.known["container"][:] = ["fuzz-a", "fuzz-a", "fuzz-a", "fuzz-b"] + [
-            c["Id"][:12] for c in containers[:4]
-        ]
-        self.known["network"][:] = ["fuzz-net", "bridge", "host"] + [n["Id"] for n in client.networks()[:4]]
-        self.known["image"][:] = ["busybox", "busybox:latest"] + [i["Id"] for i in client.images()[:3]]
-        self.known["volume"][:] = ["fuzz-vol"] + [v["Name"] for v in client.volumes()["Volumes"][:3]]
+        known, ids = self.known, [each["Id"][:12] for each in containers[:4]]
+        known["container"][:] = ["fuzz-a", "fuzz-a", "fuzz-b", "fuzz-b", *ids]
+        known["network"][:] = ["fuzz-net", "bridge", "host", *(n["Id"] for n in client.networks()[:4])]
+        known["image"][:] = ["busybox", "busybox:latest", *(i["Id"] for i in client.images()[:3])]
+        known["volume"][:] = ["fuzz-vol", *(v["Name"] for v in client.volumes()["Volumes"][:3])]
         with suppress(APIError):
             self.known["exec"][:] = [client.exec_create("fuzz-a", "true")["Id"]]
 
@@ -92,8 +99,10 @@ def host(tmp_path: Path) -> Iterator[Host]:
 
 
 def test_no_request_breaks_the_daemon(host: Host) -> None:
-    before = everything(host)
     world = World(host)
+    world.clear()  # the layer that all containers share stays
+    before = everything(host)
+    world.ready()
     asked = 0
 
     def check(request: Request) -> None:
@@ -102,23 +111,18 @@ def test_no_request_breaks_the_daemon(host: Host) -> None:
         if not asked % 20:
             world.ready()
         status, text = send(world, request)
-        assert status < 500 or status == 501 or allowed(status, text), (
-            f"{request}\n{status} {text}\n{host.log()[-3000:]}"
-        )
+        told = any(each in text for each in FAILURES)
+        assert status < 500 or status == 501 or told, f"{request}\n{status} {text}\n{host.log()[-3000:]}"
 
     files = host.directory / "binds"
     files.mkdir()
-    fuzz(check, generated(str(files)), 300, shrink=False)
+    fuzz(check, generated(str(files)), 120, shrink=False)
     world.clear()
     world.client.close()
     host.settle()
     after = everything(host)
     for kind, things in before.items():
         assert set(after[kind]) == set(things), kind
-
-
-def allowed(status: int, text: str) -> bool:
-    return any(each in text for each in FAILURES)
 
 
 def send(world: World, request: Request) -> tuple[int, str]:
@@ -133,7 +137,7 @@ def send(world: World, request: Request) -> tuple[int, str]:
             headers=request.headers,
             json=request.body,
             stream=stream,
-            timeout=1 if stream else PATIENCE,
+            timeout=PATIENCE,
         )
         with answer:
             return answer.status_code, "" if stream and answer.ok else answer.text

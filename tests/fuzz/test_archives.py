@@ -1,4 +1,4 @@
-"""Archives of strangers: layers that are unpacked, archives that are copied into a container, bundles of images."""
+"""Archives of strangers: layers that are unpacked, and what is copied into a container."""
 
 import os
 import signal
@@ -35,7 +35,7 @@ def in_child(work: Callable[[], int], stdin: bytes, directory: Path) -> tuple[in
             sys.stdin, sys.stdout = open(0, closefd=False), open(1, "w", closefd=False)  # noqa: SIM115
             sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
             code = work()
-        except BaseException:
+        except BaseException:  # noqa: BLE001  the child tells it, and ends here
             traceback.print_exc()
         finally:
             sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""Bodies and queries of requests: whatever they are, a Fault at most, and what was refused leaves no trace."""
+"""Bodies and queries of requests: a Fault at most, and what was refused leaves no trace."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ from fairway.api import bodies, decode, detach, filters, references, times, vers
 from fairway.drivers import find
 from fairway.engine.engine import Engine
 from fairway.model import reference
-from fairway.model.container import HostConfig
+from fairway.model.container import Config, HostConfig
 from fairway.model.errors import Fault, System
 from fairway.model.request import NetworkRequest
 from fuzz.documents import ANYTHING, fitting
@@ -114,9 +114,9 @@ async def _create_container(engine: Engine, document: dict[str, Any]) -> object:
     return created
 
 
-async def _connect(engine: Engine, document: dict[str, Any]) -> object:
+async def _connect(engine: Engine, document: dict[str, Any]) -> None:
     body = decode.body(_json(document), bodies.ConnectBody, "ConnectOptions")
-    return await engine.networks.connect("other", "old", body.endpoint_config.request())
+    await engine.networks.connect("other", "old", body.endpoint_config.request())
 
 
 async def _update(engine: Engine, document: dict[str, Any]) -> object:
@@ -130,7 +130,7 @@ def _json(document: Any) -> bytes:
 VERBS: dict[str, tuple[Verb, st.SearchStrategy[dict[str, Any]]]] = {
     "network": (_create_network, fitting(bodies.NetworkBody)),
     "volume": (_create_volume, fitting(bodies.VolumeBody)),
-    "config": (_create_container, fitting(bodies.Config)),
+    "config": (_create_container, fitting(Config)),
     "host": (_create_container, st.fixed_dictionaries({"HostConfig": fitting(HostConfig)})),
     "networking": (
         _create_container,

@@ -15,21 +15,31 @@ from fuzz.archives import archives, packed, tar
 from fuzz.documents import ANYTHING
 from fuzz.running import fuzz
 
-NAMES = st.sampled_from(("c.json", "l.tar", "manifest.json", "../c.json", "/c.json", "", ".", "blobs", "nosuch"))
+NAMES = st.sampled_from(
+    ("c.json", "l.tar", "manifest.json", "../c.json", "/c.json", "", ".", "blobs", "nosuch")
+)
 DIGESTS = st.sampled_from(("sha256:a", "sha256:" + "a" * 64, "sha256:../../x", "md5:x", "", "a"))
 CONFIGURATIONS = st.fixed_dictionaries(
     {"rootfs": st.one_of(st.fixed_dictionaries({"diff_ids": st.lists(DIGESTS, max_size=2)}), ANYTHING)},
     optional={"config": ANYTHING, "history": ANYTHING, "created": ANYTHING, "os": ANYTHING},
 )
 ENTRIES = st.fixed_dictionaries(
-    {}, optional={"Config": NAMES, "Layers": st.lists(NAMES, max_size=2), "RepoTags": st.lists(NAMES, max_size=2)}
+    {},
+    optional={
+        "Config": NAMES,
+        "Layers": st.lists(NAMES, max_size=2),
+        "RepoTags": st.lists(NAMES, max_size=2),
+    },
 )
 DESCRIPTORS = st.fixed_dictionaries(
     {}, optional={"digest": DIGESTS, "platform": ANYTHING, "annotations": ANYTHING, "mediaType": ANYTHING}
 )
 INDEXES = st.fixed_dictionaries(
     {"manifests": st.one_of(st.lists(st.one_of(DESCRIPTORS, ANYTHING), max_size=2), ANYTHING)},
-    optional={"config": st.one_of(DESCRIPTORS, ANYTHING), "layers": st.one_of(st.lists(DESCRIPTORS, max_size=2), ANYTHING)},
+    optional={
+        "config": st.one_of(DESCRIPTORS, ANYTHING),
+        "layers": st.one_of(st.lists(DESCRIPTORS, max_size=2), ANYTHING),
+    },
 )
 DEEP = st.sampled_from((b"[" * 100_000, b'{"rootfs":' * 50_000, b"", b"\xff", b"{"))
 
@@ -41,7 +51,9 @@ def _bytes(documents: st.SearchStrategy[Any]) -> st.SearchStrategy[bytes]:
 def _bundle(members: dict[str, bytes]) -> bytes:
     """With an index's blobs under the names that lead to them."""
     blob = members.get("c.json", b"")
-    return tar(*members.items(), (f"blobs/sha256/{hashlib.sha256(blob).hexdigest()}", blob), ("blobs/sha256/a", blob))
+    return tar(
+        *members.items(), (f"blobs/sha256/{hashlib.sha256(blob).hexdigest()}", blob), ("blobs/sha256/a", blob)
+    )
 
 
 BUNDLES = st.fixed_dictionaries(

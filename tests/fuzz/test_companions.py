@@ -1,4 +1,4 @@
-"""Resolver and port holder as processes, fed what no daemon sends: they go on, answer others, and keep nothing."""
+"""Resolver and port holder as processes, fed what no daemon sends: they go on, and keep nothing of it."""
 
 import os
 import random

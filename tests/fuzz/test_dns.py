@@ -1,4 +1,4 @@
-"""DNS messages of any bytes: to the responder, to an exchange with upstream servers, as frames of a TCP stream."""
+"""DNS messages of any bytes: to the responder, to an exchange with upstream servers, as a TCP stream."""
 
 import socket
 import struct

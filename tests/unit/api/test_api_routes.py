@@ -1,6 +1,7 @@
 """Requests over a socket to handlers, and back."""
 
 import asyncio
+import base64
 import gc
 import io
 import json
@@ -439,6 +440,9 @@ async def test_pull(http: aiohttp.ClientSession, engine: FakeEngine) -> None:
         assert (await response.text()).splitlines() == ['{"status":"Pulling"}', '{"status":"Done"}']
     assert engine.images.pulled == [("a/b", "1", "linux/amd64", {"username": "me"})]
     await post(http, "/images/create", status=400, fromImage="Bad")
+    deep = base64.b64encode(b'{"a":' + b"[" * 2000).decode()
+    async with http.post("/images/create", params=query, headers={"X-Registry-Auth": deep}) as response:
+        assert response.status == 400
     await post(http, "/images/create", status=501, fromSrc="http://x")
 
 

@@ -12,7 +12,7 @@ Prints the sum of the regular files' sizes in bytes. Exit status 1: the archive 
 failed; stderr says what.
 """
 
-# ruff: noqa: PTH101, PTH102, PTH108, PTH112, PTH118, PTH211
+# ruff: noqa: PTH101, PTH102, PTH108, PTH112, PTH118, PTH120, PTH211
 # Names here are whatever an archive or a container made them; os takes them as they are, one call each.
 
 import errno

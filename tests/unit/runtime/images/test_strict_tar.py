@@ -8,12 +8,13 @@ import pytest
 from fairway.runtime.images.strict_tar import LIMIT, BadArchive, StrictTarInfo
 
 END = bytes(1024)
+NEWEST = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0"}
 
 
-def header(name: str, kind: bytes = tarfile.REGTYPE, size: int = 0, **records: str) -> bytes:
+def header(name: str, size: int = 0, records: dict[str, str] | None = None) -> bytes:
     entry = tarfile.TarInfo(name)
-    entry.type, entry.size = kind, size
-    entry.pax_headers = {key.replace("_", "."): value for key, value in records.items()}
+    entry.size = size
+    entry.pax_headers = records or {}
     return entry.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
 
 
@@ -42,8 +43,8 @@ def read(archive: bytes, mode: str = "r|") -> list[tarfile.TarInfo]:
         extension(b"L", b"name", 1 << 33),
         extension(b"L", b"name\0") * 3_000,
         extension(b"x", b"6 a=b\n") * 3_000,
-        header("sparse", GNU_sparse_map="0,x", GNU_sparse_size="1"),
-        header("sparse", GNU_sparse_major="1", GNU_sparse_minor="0", GNU_sparse_realsize="x"),
+        header("sparse", records={"GNU.sparse.map": "0,x", "GNU.sparse.size": "1"}),
+        header("sparse", records=NEWEST | {"GNU.sparse.realsize": "x"}),
         extension(b"x", b"14 size=-1024\n") + header("backwards"),
     ],
 )
@@ -79,12 +80,15 @@ def test_records_are_read_as_before() -> None:
 @pytest.mark.parametrize(
     ("records", "content"),
     [
-        ({"GNU_sparse_map": "1,2", "GNU_sparse_size": "5"}, b"ab"),
-        ({"GNU_sparse_major": "1", "GNU_sparse_minor": "0", "GNU_sparse_realsize": "5"}, b"1\n1\n2\n".ljust(512, b"\0") + b"ab"),
+        ({"GNU.sparse.map": "1,2", "GNU.sparse.size": "5"}, b"ab"),
+        (
+            {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": "5"},
+            b"1\n1\n2\n".ljust(512, b"\0") + b"ab",
+        ),
     ],
 )
 def test_sparse_files(records: dict[str, str], content: bytes) -> None:
-    entry = header("sparse", size=len(content), **records) + content + bytes(-len(content) % 512)
+    entry = header("sparse", len(content), records) + content + bytes(-len(content) % 512)
     with tarfile.open(fileobj=io.BytesIO(entry + header("next") + END), tarinfo=StrictTarInfo) as opened:
         found = opened.next()
         assert found is not None and found.issparse()
