@@ -29,9 +29,10 @@ PATIENCE = 20
 FAILURES = (
     "Conflict, cannot remove the default link name of the container",
     "ps: ",  # what ps(1) says to its arguments
+    "This node is not part of a swarm",
     "File name too long",  # of files that lie deeper than a path can say
 )
-"""Texts of the 500s that Docker's daemon gives, too."""
+"""Texts of the 500s and 503s that Docker's daemon gives, too."""
 DEEP = "for i in $(seq 2500); do mkdir d && cd d || break; done; exec sleep 600"
 """More levels of directories than Python's stack takes."""
 

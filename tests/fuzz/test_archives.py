@@ -71,7 +71,7 @@ def test_a_layer_is_unpacked_or_refused(place: Path) -> None:
 
     words = list(sys.argv)
     try:
-        fuzz(check, archives(), 200)
+        fuzz(check, archives(), 80)
     finally:
         sys.argv[:] = words
 
@@ -97,4 +97,4 @@ def test_an_archive_is_copied_or_refused(place: Path) -> None:
         assert [each.name for each in target.iterdir()] == ["d"], "an entry left the directory"
         _remove(target)
 
-    fuzz(check, st.tuples(archives(), st.booleans(), st.booleans()), 200)
+    fuzz(check, st.tuples(archives(), st.booleans(), st.booleans()), 80)

@@ -83,7 +83,7 @@ def test_a_bundle_is_read_or_refused(tmp_path: Path) -> None:
             finally:
                 bundle.close()
 
-    fuzz(check, st.one_of(BUNDLES, archives()), 200)
+    fuzz(check, st.one_of(BUNDLES, archives()), 100)
 
 
 def test_an_image_of_any_configuration_is_listed(tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_an_image_of_any_configuration_is_listed(tmp_path: Path) -> None:
             image_summary(image, (1, 51), tags=image.tags)
             image_inspect(image, (1, 51), driver="overlay2")
 
-    fuzz(check, _bytes(CONFIGURATIONS), 200)
+    fuzz(check, _bytes(CONFIGURATIONS), 100)
 
 
 def test_damaged_compression_is_told(tmp_path: Path) -> None:
