@@ -49,5 +49,5 @@ def test_no_documents(data: bytes) -> None:
     "data", [b'{"manifests": [null]}', b'{"layers": {}}', b'{"config": 1}', b'{"a":' + b"[" * 100_000]
 )
 def test_manifests_of_the_wrong_shape(data: bytes) -> None:
-    with pytest.raises(ValueError, match="JSON|Expected"):
+    with pytest.raises(ValueError, match=r"JSON|Expected"):
         manifest.decode(data)
