@@ -221,6 +221,8 @@ def _check_resources(host: HostConfig, *, update: bool = False) -> list[str]:
     warnings = []
     if 0 < host.memory < _MINIMUM_MEMORY or host.memory < 0:
         raise InvalidParameter("Minimum memory limit allowed is 6MB")
+    if host.memory_swap < -1:
+        raise InvalidParameter(f"invalid memoryswap limit {host.memory_swap}: use bytes, or -1 for no limit")
     if host.memory and host.memory_swap > 0 and host.memory_swap < host.memory:
         raise InvalidParameter("Minimum memoryswap limit should be larger than memory limit, see usage")
     if not host.memory and host.memory_swap > 0 and not update:

@@ -2,7 +2,7 @@
 
 import asyncio
 import signal as signals
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Sequence
 
 import msgspec
 
@@ -285,7 +285,7 @@ class Containers:
         until: int,
         tail: int,
         follow: bool,
-    ) -> AsyncIterator[LogLine]:
+    ) -> AsyncGenerator[LogLine, None]:
         container = self.find(reference)
         if container.host.log_config.type == "none":
             raise InvalidParameter("configured logging driver does not support reading")

@@ -11,7 +11,7 @@ import calendar
 import contextlib
 import os
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, get_args
 
@@ -143,7 +143,7 @@ def _backwards(file: BinaryIO, end: int) -> Iterator[tuple[int, bytes]]:
 
 async def read(
     path: Path, selection: Selection, ended: Callable[[], Coroutine[Any, Any, object]] | None
-) -> AsyncIterator[LogLine]:
+) -> AsyncGenerator[LogLine, None]:
     """Entries of the log at ``path`` (none if missing); with ``ended`` also those until that is done."""
     reader = await asyncio.to_thread(_begin, path, selection.tail)
     if reader is None:

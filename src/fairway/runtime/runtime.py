@@ -12,7 +12,7 @@ import functools
 import os
 import shutil
 import signal as signals
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -327,7 +327,7 @@ class OciRuntime:
         until: int,
         tail: int,
         follow: bool,
-    ) -> AsyncIterator[LogLine]:
+    ) -> AsyncGenerator[LogLine, None]:
         """See ``Runtime``."""
         selection = logs.Selection(stdout=stdout, stderr=stderr, since=since, until=until, tail=tail)
         following = follow and self._paths.monitor_pid(container).exists()
@@ -353,7 +353,7 @@ class OciRuntime:
 
     def archive(
         self, tree: Tree, path: str
-    ) -> contextlib.AbstractAsyncContextManager[tuple[PathStat, AsyncIterator[bytes]]]:
+    ) -> contextlib.AbstractAsyncContextManager[tuple[PathStat, AsyncGenerator[bytes, None]]]:
         """See ``Runtime``."""
         return transfer.archive(tree, path)
 

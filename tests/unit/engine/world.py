@@ -2,7 +2,7 @@
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from random import Random
@@ -170,8 +170,10 @@ class FakeRuntime:
         return PathStat(name=path, size=1, mode=0o100644, modified=1)
 
     @asynccontextmanager
-    async def archive(self, tree: Tree, path: str) -> AsyncIterator[tuple[PathStat, AsyncIterator[bytes]]]:
-        async def content() -> AsyncIterator[bytes]:
+    async def archive(
+        self, tree: Tree, path: str
+    ) -> AsyncIterator[tuple[PathStat, AsyncGenerator[bytes, None]]]:
+        async def content() -> AsyncGenerator[bytes, None]:
             yield b"tar"
 
         yield await self.describe(tree, path), content()

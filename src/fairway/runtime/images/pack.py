@@ -61,15 +61,15 @@ class Packer:
         self._out.flush()
 
     def _walk(self, directory: str) -> Iterator[str]:
-        try:
-            names = sorted(os.listdir(directory))
-        except (FileNotFoundError, NotADirectoryError):
-            return  # it went while we were on the way
-        for name in names:
-            path = os.path.join(directory, name)
+        """Paths of all that is in it, a directory before what it holds."""
+        pending = [_listed(directory)]
+        while pending:
+            if (path := next(pending[-1], None)) is None:
+                pending.pop()
+                continue
             yield path
             if os.path.isdir(path) and not os.path.islink(path):
-                yield from self._walk(path)
+                pending.append(_listed(path))
 
     def _entry(self, path: str, name: str) -> None:
         try:
@@ -145,6 +145,14 @@ class Packer:
 
     def _write(self, data: bytes) -> None:
         self._out.write(data)
+
+
+def _listed(directory: str) -> Iterator[str]:
+    try:
+        names = sorted(os.listdir(directory))
+    except (FileNotFoundError, NotADirectoryError):
+        names = []  # it went while we were on the way
+    return iter([os.path.join(directory, name) for name in names])
 
 
 def _is_still(path: str, status: os.stat_result) -> bool:

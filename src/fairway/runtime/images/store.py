@@ -10,9 +10,8 @@ collected by the next removal or start.
 """
 
 import builtins
-import shutil
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from fairway.model.container import Config, Container
 from fairway.model.errors import NotFound
 from fairway.model.image import Image, RootFilesystem
 from fairway.model.reference import Reference, parse, tagged
+from fairway.runtime import trees
 from fairway.runtime.images import configuration, init_layer, packing, saving, stack, workspace
 from fairway.runtime.images.busybox import architecture as machine_architecture
 from fairway.runtime.images.catalog import Catalog, chain_ids
@@ -59,7 +59,7 @@ class ImageStore:
         """
         self.temporary = root / "tmp"
         if self.temporary.exists():
-            shutil.rmtree(self.temporary)
+            trees.remove(str(self.temporary))
         for path in (root, self.temporary, root / "init"):
             path.mkdir(parents=True, exist_ok=True, mode=0o711)
         self._init = root / "init"
@@ -169,7 +169,9 @@ class ImageStore:
         records = await in_thread(self._remove, work, used)
         return records, sum(sizes.get(what, 0) for kind, what in records if kind == "Deleted")
 
-    async def load(self, archive: AsyncIterator[bytes], *, quiet: bool = False) -> AsyncIterator[Message]:
+    async def load(
+        self, archive: AsyncIterator[bytes], *, quiet: bool = False
+    ) -> AsyncGenerator[Message, None]:
         """Images of an archive; see ``loading``. Raises InvalidParameter."""
         async for message in load(self, archive):
             if not quiet or "stream" in message:
@@ -177,7 +179,7 @@ class ImageStore:
 
     async def import_(
         self, archive: AsyncIterator[bytes], repository: str, tag: str, changes: Sequence[str], message: str
-    ) -> AsyncIterator[Message]:
+    ) -> AsyncGenerator[Message, None]:
         """One layer and a configuration made of ``changes``. Raises InvalidParameter."""
         names = [tagged(repository, tag)] if repository else []
         config = apply_changes({}, changes)
@@ -193,12 +195,12 @@ class ImageStore:
 
     async def pull(
         self, repository: str, tag: str, *, platform: str, auth: Mapping[str, str] | None
-    ) -> AsyncIterator[Message]:
+    ) -> AsyncGenerator[Message, None]:
         """From a registry; see ``pulling``. Raises NotFound, InvalidParameter, System."""
         async for message in pull(self, repository, tag, platform=platform, auth=auth):
             yield message
 
-    async def save(self, references: Sequence[str]) -> AsyncIterator[bytes]:
+    async def save(self, references: Sequence[str]) -> AsyncGenerator[bytes, None]:
         """An archive; a repository without tag stands for all its tags. Raises NotFound before any byte."""
         images = await in_thread(self._saved, references)
         with self.layers.pinned(d for saved in images for d in saved.image.layers):
@@ -209,7 +211,7 @@ class ImageStore:
             finally:
                 await in_thread(chunks.close)
 
-    async def export(self, root: str) -> AsyncIterator[bytes]:
+    async def export(self, root: str) -> AsyncGenerator[bytes, None]:
         """A mounted root filesystem as tar. Raises System."""
         async for chunk in packing.stream(root):
             yield chunk
