@@ -146,9 +146,9 @@ class Containers:
             await self._by_user(container)
             exited = self._waiters.register(container, "next-exit")
             number = signal or parse_signal(container.config.stop_signal or "SIGTERM")
-            if container.state.status == "paused":
-                await core.runtime.resume(container.id)
             await core.runtime.kill(container.id, number)
+            if container.state.status == "paused":
+                await self._thaw(container)
             core.events.container(container, "kill", signal=str(number))
         if number == signals.SIGKILL:
             await exited

@@ -1,5 +1,6 @@
 """Details of containers that Docker's users and tools rely on."""
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -99,6 +100,42 @@ async def test_a_paused_container_can_be_killed(world: World, monkeypatch: pytes
         "kill",
         "die",
     ]
+
+
+@pytest.mark.parametrize("verb", ["stop", "restart", "remove"])
+async def test_a_paused_container_that_ends_while_it_is_stopped(
+    world: World, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    """Somebody else was quicker: it is stopped all the same."""
+    await world.run("cc")
+    await world.engine.containers.pause("cc")
+
+    async def ended(container: str) -> None:
+        raise Conflict(f"container {container} is not running")
+
+    monkeypatch.setattr(world.runtime, "resume", ended)
+    containers = world.engine.containers
+    await {
+        "stop": lambda: containers.stop("cc", 0, ""),
+        "restart": lambda: containers.restart("cc", 0, ""),
+        "remove": lambda: containers.remove("cc", volumes=False, force=True, link=False),
+    }[verb]()
+    assert [c.state.status for c in containers.all()] == {
+        "stop": ["exited"],
+        "restart": ["running"],
+        "remove": [],
+    }[verb]
+
+
+async def test_a_paused_container_runs_while_it_is_being_stopped(world: World) -> None:
+    world.runtime.ignore_term = True
+    await world.run("cc")
+    await world.engine.containers.pause("cc")
+    stopping = asyncio.create_task(world.engine.containers.stop("cc", 600, ""))
+    await world.settle()
+    assert world.engine.containers.find("cc").state.status == "running"
+    world.runtime.end(world.engine.containers.find("cc").id, 0)
+    await stopping
 
 
 async def test_a_restart_tells_of_the_stop(world: World) -> None:
