@@ -44,7 +44,10 @@ def fleet(count: int) -> Callable[[Engine], Fleet]:
         ids = {}
         for number in range(count):
             name = f"bench-r{number}"
-            host = {"NetworkMode": NETWORK, "PortBindings": {"80/tcp": [{"HostPort": str(FIRST_PORT + number)}]}}
+            host = {
+                "NetworkMode": NETWORK,
+                "PortBindings": {"80/tcp": [{"HostPort": str(FIRST_PORT + number)}]},
+            }
             body = {
                 "Image": IMAGE,
                 "Cmd": ["httpd", "-f", "-p", "80", "-h", "/etc"],

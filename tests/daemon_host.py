@@ -123,6 +123,12 @@ class Host:
 
     # The daemon.
 
+    @property
+    def daemon(self) -> int:
+        """Its pid."""
+        assert self._daemon
+        return self._daemon.pid
+
     def start_daemon(self, *options: str) -> None:
         if not self.configuration.exists():
             self.configuration.write_text("{}")
