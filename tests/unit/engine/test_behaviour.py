@@ -138,6 +138,15 @@ async def test_a_paused_container_runs_while_it_is_being_stopped(world: World) -
     await stopping
 
 
+async def test_who_attached_to_what_is_removed_unstarted_sees_the_end(world: World) -> None:
+    await create(world)
+    (container,) = world.engine.containers.all()
+    streams = await world.engine.containers.attach(container.id)
+    await world.engine.containers.remove(container.id, volumes=False, force=False, link=False)
+    async with asyncio.timeout(1):
+        assert await streams.read() is None
+
+
 async def test_a_restart_tells_of_the_stop(world: World) -> None:
     await world.run("cc")
     await world.engine.containers.restart("cc", None, "")
