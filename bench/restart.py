@@ -107,12 +107,12 @@ def processor_time(engine: Engine) -> float:
 def try_ports(engine: Engine, known: Fleet) -> None:
     """Each published port leads to its own container."""
     for number, (name, id_) in enumerate(known.ids.items()):
-        client = inside(engine.anchor(), socket.socket)
-        client.settimeout(10)
-        with client:
+        with inside(engine.anchor(), socket.socket) as client:
+            client.settimeout(10)
             client.connect(("127.0.0.1", FIRST_PORT + number))
             client.sendall(b"GET /hostname HTTP/1.0\r\n\r\n")
-            answer = b"".join(iter(lambda: client.recv(4096), b""))
+            with client.makefile("rb") as answering:
+                answer = answering.read()
         if id_[:12].encode() not in answer:
             raise RuntimeError(f"{engine.name}: the port of {name} leads elsewhere: {answer!r}")
 

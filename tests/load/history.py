@@ -5,8 +5,8 @@ endpoint. An operation happened at some moment between its request and its answe
 that moment. A history is consistent when moments can be found for all (Herlihy and Wing, "Linearizability",
 1990). That holds for a whole exactly when it holds for each cell, so each is looked at alone.
 
-The search takes the operations in the order in which they were answered ("just in time", Lowe 2017): at each
-answer it keeps every state that some order allows, with the operations under way that have been placed already.
+The search takes the operations in the order in which they were answered ("just in time", Lowe 2017): at
+each answer it keeps every state that some order allows, with the operations under way that have been placed.
 Cells have few values and few operations under way at a time, so there are few of these.
 """
 

@@ -1,4 +1,4 @@
-"""Thirty-two clients doing everything at once to few shared things: ``make load``, and a slice in ``make test``.
+"""Thirty-two clients do everything at once to few shared things: ``make load``; a slice in ``make test``.
 
 Nobody may be told what no serial order explains (``mix``, ``history``), wait for ever, or get an error of the
 daemon's own; and when all is removed, nothing may be left.

@@ -1,4 +1,4 @@
-"""A small HTTP/1.1 client for many connections at once, on asyncio: docker-py needs 3 ms of CPU for a request.
+"""A small HTTP/1.1 client for many connections at once, on asyncio: docker-py takes 3 ms of CPU a request.
 
 One connection per client, kept. Requests carry JSON or nothing; answers have a length or come in chunks (RFC
 9112), or last until the daemon closes (a raw stream, after which the next request connects anew).

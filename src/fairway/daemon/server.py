@@ -72,7 +72,8 @@ async def serving(engine: Backend, opened: Sequence[Listener], config: Config) -
     await runner.setup()
     try:
         for listener in opened:
-            await web.SockSite(runner, listener.socket, ssl_context=listener.tls).start()
+            site = web.SockSite(runner, listener.socket, ssl_context=listener.tls, backlog=listeners.BACKLOG)
+            await site.start()
         yield
     finally:
         await runner.cleanup()

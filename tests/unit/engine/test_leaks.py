@@ -76,7 +76,7 @@ async def waiting_in_vain(world: World) -> None:
     if world.core.state.container_named("long") is None:
         await world.run("long")
     for condition in ("next-exit", "removed"):
-        waiting = asyncio.ensure_future(world.engine.containers.waiter("long", condition))  # type: ignore[arg-type]
+        waiting = asyncio.ensure_future(world.engine.containers.waiter("long", condition))
         await asyncio.sleep(0)
         waiting.cancel()
     (await world.engine.containers.attach("long")).close()
