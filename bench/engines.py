@@ -81,7 +81,9 @@ class Engine:
         raise NotImplementedError
 
     def environment(self) -> dict[str, str]:
-        return {k: v for k, v in os.environ.items() if not k.startswith(("DOCKER_", "FAIRWAY_"))}
+        """Compiled modules are kept, as where Fairway is installed: to compile them takes 0.3 s of each start."""
+        dropped = ("DOCKER_", "FAIRWAY_", "PYTHONDONTWRITEBYTECODE")
+        return {k: v for k, v in os.environ.items() if not k.startswith(dropped)}
 
     def cli(self, *words: str) -> list[str]:
         """A command line of the engine's own CLI."""

@@ -90,7 +90,9 @@ class Host:
         return ["nsenter", "-t", str(self._outside.pid), "-n", "--"]
 
     def environment(self) -> dict[str, str]:
-        keep = {k: v for k, v in os.environ.items() if not k.startswith(("DOCKER_", "FAIRWAY_"))}
+        # Compiled modules are kept: to compile them takes 0.3 s of each start.
+        dropped = ("DOCKER_", "FAIRWAY_", "PYTHONDONTWRITEBYTECODE")
+        keep = {k: v for k, v in os.environ.items() if not k.startswith(dropped)}
         path = f"{BIN}:{keep.get('PATH', '')}:/usr/sbin:/sbin"
         return keep | {"DOCKER_HOST": self.url, "PATH": path, "HOME": str(self.directory)}
 

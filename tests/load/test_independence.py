@@ -25,7 +25,7 @@ from load.wire import Client
 
 pytestmark = pytest.mark.root
 EACH = 8
-ROUNDS = int(os.environ.get("LOAD_ROUNDS", "40"))
+ROUNDS = int(os.environ.get("LOAD_ROUNDS", "20"))
 RATIO, SLACK = 3.0, 20.0
 """How much longer a request may take beside what hangs, and milliseconds that no scheduler owes anybody."""
 HANGS = 60
