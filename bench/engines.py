@@ -81,7 +81,7 @@ class Engine:
         raise NotImplementedError
 
     def environment(self) -> dict[str, str]:
-        """Compiled modules are kept, as where Fairway is installed: to compile them takes 0.3 s of each start."""
+        """Compiled modules are kept, as where Fairway is installed: to compile them takes 0.3 s."""
         dropped = ("DOCKER_", "FAIRWAY_", "PYTHONDONTWRITEBYTECODE")
         return {k: v for k, v in os.environ.items() if not k.startswith(dropped)}
 

@@ -36,7 +36,7 @@ from fairway.runtime.images.workspace import in_thread
 from fairway.runtime.images.writable import WritableLayers
 
 _KNOWN = 256
-"""Stacks of layers whose init layer is remembered: 0.4 ms less for each start, also of those after a restart."""
+"""Stacks of layers whose init layer is remembered: half of what it costs to prepare a root file system."""
 Message = dict[str, Any]
 """One progress message of Docker's API, a line of JSON on the wire."""
 
