@@ -129,7 +129,19 @@ async def prepare(host: Host, hanging: Hanging | None) -> None:
             hanging.ask("POST", "/images/load", trickle=True)
             hanging.ask("POST", f"/images/create?fromImage=127.0.0.1:{registry}/slow{number}&tag=1")
             hanging.ask("POST", f"/containers/stuck{number}/start")
+        await until_all_hang(host)
     client.close()
+
+
+async def until_all_hang(host: Host) -> None:
+    """To begin is work like any other; what is measured is the waiting."""
+    async with asyncio.timeout(30):
+        while True:
+            lines = host.processes()
+            starts = sum("/crun" in line and " start " in line for line in lines)
+            if starts >= EACH and sum("skopeo" in line for line in lines) >= EACH:
+                return
+            await asyncio.sleep(0.1)
 
 
 async def sample(hosts: tuple[Host, Host]) -> dict[str, tuple[list[float], list[float]]]:
