@@ -107,6 +107,9 @@ async def assembled(options: Options) -> AsyncIterator[Engine]:
         stack.callback(_release, exec_root, log)
         for name in ("netns", "rootfs", "dns", "ports"):
             (exec_root / name).mkdir(mode=0o711, exist_ok=True)
+        # Programs are tried out, which takes as long as all the rest: meanwhile the kernel is asked.
+        opening = asyncio.ensure_future(OciRuntime.open(exec_root, data_root, options.runtime))
+        stack.callback(opening.cancel)
         store = SqliteStore(data_root / "fairway.db")
         stack.callback(companions.disconnect)
         kernel = LinuxKernel(
@@ -124,7 +127,7 @@ async def assembled(options: Options) -> AsyncIterator[Engine]:
         for feature in missing:
             log.warning("this host lacks an optional feature", feature=str(feature))
         await kernel.install()
-        runtime = await OciRuntime.open(exec_root, data_root, options.runtime)
+        runtime = await opening
         await stack.enter_async_context(companions.running())
         stack.push_async_callback(runtime.cleanup)
         core = Core(
