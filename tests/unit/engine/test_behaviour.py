@@ -127,6 +127,26 @@ async def test_a_paused_container_that_ends_while_it_is_stopped(
     }[verb]
 
 
+@pytest.mark.parametrize("verb", ["pause", "unpause"])
+async def test_who_is_told_that_it_does_not_run_is_told_when_that_is_so_for_all(
+    world: World, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    """The runtime sees the process's end before the engine does: nobody may find it running afterwards."""
+    container = await world.run("cc")
+    if verb == "unpause":
+        await world.engine.containers.pause("cc")
+
+    async def ended(id_: str) -> None:
+        world.runtime.end(id_, 137)
+        raise Conflict(f"container {id_} is not running")
+
+    monkeypatch.setattr(world.runtime, "pause", ended)
+    monkeypatch.setattr(world.runtime, "resume", ended)
+    with pytest.raises(Conflict, match="is not running"):
+        await getattr(world.engine.containers, verb)("cc")
+    assert world.engine.containers.find(container.id).state.status == "exited"
+
+
 async def test_a_paused_container_runs_while_it_is_being_stopped(world: World) -> None:
     world.runtime.ignore_term = True
     await world.run("cc")
