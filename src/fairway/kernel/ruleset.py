@@ -4,29 +4,42 @@ Changes are first asked for strictly (``create``, ``delete``): if the kernel agr
 and undoing is exact. Only if it refuses, the table is read and what holds already is left out; a table that
 somebody flushed is installed again. So the common case costs one transaction, and the rare one heals.
 
-The base ruleset is text from ``firewall/``. A rule in a chain of its own carries the text's digest: where it
-is missing or another, because somebody flushed the table or an earlier version wrote it, the chains that the
-text declares are written anew in one transaction. Chains for the administrator (``user…``), other chains,
-and all elements stay as they are; the table itself is only removed by ``uninstall``.
+The base ruleset is text from ``firewall/``. Two rules in a chain of its own carry the text's digest, and what
+the kernel made of it (see ``fingerprint``). Where they are missing or differ, because somebody flushed the
+table or changed a rule, or an earlier version wrote it, the chains that the text declares are written anew in
+one transaction. Chains for the administrator (``user…``), other chains, and all elements stay as they are;
+the table itself is only removed by ``uninstall``.
 """
 
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
+from fairway.kernel import elements, nfnetlink
+from fairway.kernel.fingerprint import fingerprint
+from fairway.kernel.netlink import NETLINK_NETFILTER, Channel
+from fairway.kernel.nfnetlink import read_chain, read_rule
 from fairway.kernel.nft import Nft, NftError
 from fairway.model.errors import Conflict, Fault, InvalidParameter, System
 from fairway.plan import Count, Counted, Element, Step
 
 TABLE = "inet fairway"
-_FAMILY, _NAME = TABLE.split()
+NAME = TABLE.split()[1]
 _CHAIN = re.compile(r"^\s*chain\s+(\w+)\s*\{", re.MULTILINE)
 _MARK = "version"
-"""The chain that holds the digest; nothing leads to it."""
+"""The chain that holds digest and fingerprint; nothing leads to it."""
 _DECLARATION = re.compile(r"^\s*(?:set|map)\s+(\w+)\s*\{", re.MULTILINE)
 _SYNTAX = frozenset('"\\{};#\n')
 """What could end an element in the command and begin something else."""
+
+
+class _There(NamedTuple):
+    """What is there of the table."""
+
+    chains: Sequence[str]
+    marks: Sequence[str]
+    fingerprint: str
 
 
 class Ruleset:
@@ -42,36 +55,54 @@ class Ruleset:
         mark = f'chain {_MARK} {{ return comment "{self._digest}"; }}'
         self._text = f"{text}\ntable {TABLE} {{\n{mark}\n}}"
         self._declared = frozenset(_DECLARATION.findall(text))
+        self._objects = elements.objects(text)
         self._own = frozenset(_CHAIN.findall(self._text))
+        self._channel: Channel | None = None
         self._context: Nft | None = None
+        self.rewritten = False
+        """Whether rules had to be written, until somebody takes note."""
         self._names: dict[str, tuple[bool, ...]] = {}
 
     def install(self) -> bool:
         """Make the table, or write its chains anew; whether that was needed. Raises System."""
         if not self._wanted:
             return self.uninstall()
-        there = self._chains()
-        if self._digest in there.get(_MARK, ()):
+        there = self._read()
+        if there.marks == [self._digest, there.fingerprint]:
             return False
         self._names.clear()
-        own = {*_CHAIN.findall(self._text), _MARK} & there.keys()
         flushed = "".join(
-            f"flush chain {TABLE} {name}\n" for name in sorted(own) if not name.startswith("user")
+            f"flush chain {TABLE} {name}\n" for name in sorted(filter(self._ours, there.chains))
         )
         self._command(flushed + self._text, "cannot install the nftables ruleset")
+        self.rewritten = True
+        mark = self._read().fingerprint
+        self._command(f'add rule {TABLE} {_MARK} return comment "{mark}"', "cannot mark the nftables ruleset")
         return True
 
-    def _chains(self) -> dict[str, list[str]]:
-        """Names of the table's chains, each with its rules' comments; empty without the table."""
-        if not self.installed():
-            return {}
-        found: dict[str, list[str]] = {}
-        for entry in self._query(f"list table {TABLE}", terse=True):
-            if "chain" in entry:
-                found.setdefault(entry["chain"]["name"], [])
-            if "rule" in entry:
-                found.setdefault(entry["rule"]["chain"], []).append(entry["rule"].get("comment", ""))
-        return found
+    def intact(self) -> bool:
+        """Whether our chains are as ``install`` left them. Raises System."""
+        there = self._read()
+        return there.marks == ([self._digest, there.fingerprint] if self._wanted else [])
+
+    def keeps(self, name: str) -> bool:
+        """Whether a chain or a set of the table is ours, and nobody else's to change. For any thread."""
+        return name in self._declared or self._ours(name)
+
+    def _ours(self, chain: str) -> bool:
+        return chain in self._own and not chain.startswith("user")
+
+    def _read(self) -> "_There":
+        """The table without its elements."""
+        channel = self._netlink()
+        (table,) = channel.exchange([nfnetlink.get_table(NAME)])
+        if not table.objects:
+            return _There([], [], "")
+        flags = int.from_bytes(nfnetlink.parts(table.objects[0])[nfnetlink.NFTA_TABLE_FLAGS], "big")
+        chains = [c for c in map(read_chain, channel.dump(nfnetlink.dump_chains())) if c.table == NAME]
+        rules = [r for r in map(read_rule, channel.dump(nfnetlink.dump_rules(NAME))) if r.table == NAME]
+        mark = fingerprint(flags, chains, rules, lambda name: name != _MARK and self._ours(name))
+        return _There([c.name for c in chains], [r.comment for r in rules if r.chain == _MARK], mark)
 
     def uninstall(self) -> bool:
         """Remove the table if it is there; whether it was. Raises System."""
@@ -81,15 +112,18 @@ class Ruleset:
         return True
 
     def installed(self) -> bool:
-        listed = self._query("list tables")
-        return any(_is_ours(entry.get("table", {})) for entry in listed)
+        # Not as JSON: libnftables up to 1.1 writes what is none about others' tables that have flags.
+        return f"table {TABLE}" in self.context().listing("list tables").splitlines()
 
     def elements(self) -> set[Element]:
         """Elements of the sets and maps that our text declares, but none with a timeout or from packets.
 
-        An administrator may keep sets of their own in the table.
+        An administrator may keep sets of their own in the table. Raises System, OSError.
         """
-        return set(self.counted().elements)
+        if self._objects is None:
+            return set(self.counted().elements)
+        channel = self._netlink()
+        return {element for each in self._objects for element in elements.read(channel, each)}
 
     def counted(self) -> Counted:
         """The elements, what they and the rules with a comment have counted, and the size of user chains."""
@@ -128,6 +162,8 @@ class Ruleset:
             return [fault, *[False] * (len(steps) - 1)]
 
     def close(self) -> None:
+        if self._channel is not None:
+            self._channel.close()
         if self._context is not None:
             self._context.close()
 
@@ -184,6 +220,11 @@ class Ruleset:
             raise System(f"an element of {name} has {len(self._names[name])} parts, not {parts}")
         return self._names[name]
 
+    def _netlink(self) -> Channel:
+        if self._channel is None:
+            self._channel = Channel(NETLINK_NETFILTER)
+        return self._channel
+
     def context(self) -> Nft:
         """The libnftables context of this namespace, made when it is first needed. Raises System."""
         if self._context is None:
@@ -225,10 +266,6 @@ def taken(element: Element, present: Element | None) -> Conflict:
     """The error for a map key that leads elsewhere already."""
     value = present.value if present else ""
     return Conflict(f"{' . '.join(element.key)} is in {element.table_object} already, leading to {value}")
-
-
-def _is_ours(entry: dict[str, Any]) -> bool:
-    return entry.get("family") == _FAMILY and entry.get("name") == _NAME
 
 
 def _elements(entry: dict[str, Any]) -> Iterable[tuple[Element, Count | None]]:

@@ -1,4 +1,4 @@
-"""What the host itself uses: subnets of others, and the way outside.
+"""What the host uses: subnets of others and ours, and the way outside.
 
 It is asked for at each creation of a network and each look at one, on a host with any number of containers.
 Each of those adds a veth with a link-local address and four routes, so what is about them is not looked at:
@@ -43,13 +43,18 @@ def occupied(channel: Channel, alias: str) -> list[Cidr]:
         for route in _routes(channel, lambda body: body[1] > 0 and not _on_each_link(body))
         if route.kind == RTN_UNICAST and route.table in (RT_TABLE_MAIN, RT_TABLE_LOCAL)
     }
-    for body in channel.dump(dump_addresses()):
-        if not (body[0] == socket.AF_INET6 and body[3] == RT_SCOPE_LINK):
-            entry = read_address(body)
-            found.add((Cidr(str(ipaddress.ip_interface(entry.address).network)), entry.index))
+    found |= set(_subnets(channel))
     known = _links(channel, {index for _, index in found})
     others = {cidr for cidr, index in found if index not in known or known[index].alias != alias}
     return sorted((cidr for cidr in others if not _everywhere(cidr)), key=_order)
+
+
+def subnets(channel: Channel, alias: str) -> list[Cidr]:
+    """Subnets of the addresses on our interfaces, in order. Raises OSError."""
+    found = set(_subnets(channel))
+    known = _links(channel, {index for _, index in found})
+    ours = {cidr for cidr, index in found if index in known and known[index].alias == alias}
+    return sorted(ours, key=_order)
 
 
 def uplinks(channel: Channel) -> dict[Family, str]:
@@ -63,6 +68,14 @@ def uplinks(channel: Channel) -> dict[Family, str]:
             found.setdefault(family(route.destination), route.index)
     known = _links(channel, set(found.values()))
     return {kind: known[index].name for kind, index in found.items() if index in known}
+
+
+def _subnets(channel: Channel) -> Iterator[tuple[Cidr, int]]:
+    """Of all addresses, each with its link, but not the link-local one of each link."""
+    for body in channel.dump(dump_addresses()):
+        if not (body[0] == socket.AF_INET6 and body[3] == RT_SCOPE_LINK):
+            entry = read_address(body)
+            yield Cidr(str(ipaddress.ip_interface(entry.address).network)), entry.index
 
 
 def _routes(channel: Channel, wanted: Callable[[bytes], bool]) -> Iterator[RouteEntry]:
