@@ -4,7 +4,7 @@ SHELL := /bin/bash
 # A docker command that scripts/install.sh unpacked is found last.
 export PATH := $(PATH):$(CURDIR)/.venv/bin
 
-.PHONY: help install demo run test unit fuzz check format bench clean
+.PHONY: help install demo run test unit fuzz load soak check format bench clean
 
 help:
 	@echo "make demo    install, then two networks with real containers and real pings"
@@ -14,6 +14,8 @@ help:
 	@echo "make check   format, lint, types, layers, documentation"
 	@echo "make run     fairwayd in the foreground, on /run/fairway/fairway.sock"
 	@echo "make bench   side by side with dockerd, as a table of medians and ratios"
+	@echo "make load    32 clients at once for five minutes, and what hangs beside what must not wait"
+	@echo "make soak    2,000 containers that come and go: what is larger afterwards?"
 
 install:
 	@scripts/install.sh run
@@ -40,7 +42,7 @@ test:
 	$(PYTEST) tests/unit
 	$(PYTEST) tests/contract tests/netns
 	$(PYTEST) tests/scenarios tests/suites
-	$(PYTEST) tests/fuzz
+	$(PYTEST) tests/fuzz tests/load
 
 unit:
 	@scripts/install.sh unit
@@ -70,6 +72,18 @@ bench:
 	@scripts/install.sh dev
 	@$(REQUIREMENTS)
 	.venv/bin/python bench/bench.py
+
+load:
+	@scripts/root.sh load
+	@scripts/install.sh dev
+	@$(REQUIREMENTS)
+	LOAD_SECONDS=300 LOAD_ROUNDS=300 $(PYTEST) -s tests/load/test_concurrency.py tests/load/test_independence.py
+
+soak:
+	@scripts/root.sh soak
+	@scripts/install.sh dev
+	@$(REQUIREMENTS)
+	SOAK_CYCLES=2000 $(PYTEST) -s tests/load/test_soak.py
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build src/*.egg-info

@@ -90,7 +90,9 @@ class Host:
         return ["nsenter", "-t", str(self._outside.pid), "-n", "--"]
 
     def environment(self) -> dict[str, str]:
-        keep = {k: v for k, v in os.environ.items() if not k.startswith(("DOCKER_", "FAIRWAY_"))}
+        # Compiled modules are kept: to compile them takes 0.3 s of each start.
+        dropped = ("DOCKER_", "FAIRWAY_", "PYTHONDONTWRITEBYTECODE")
+        keep = {k: v for k, v in os.environ.items() if not k.startswith(dropped)}
         path = f"{BIN}:{keep.get('PATH', '')}:/usr/sbin:/sbin"
         return keep | {"DOCKER_HOST": self.url, "PATH": path, "HOME": str(self.directory)}
 
@@ -122,6 +124,12 @@ class Host:
         return f"/proc/{self._host.pid}/root{self.socket}"
 
     # The daemon.
+
+    @property
+    def daemon(self) -> int:
+        """Its pid."""
+        assert self._daemon
+        return self._daemon.pid
 
     def start_daemon(self, *options: str) -> None:
         if not self.configuration.exists():

@@ -14,8 +14,9 @@ import pytest_asyncio
 from msgspec.structs import replace
 
 from fairway.firewall.networks import elements
-from fairway.kernel import features, links
+from fairway.kernel import features, links, surroundings
 from fairway.kernel.linux import LinuxKernel
+from fairway.kernel.rtnetlink import Link, read_link
 from fairway.kernel.ruleset import Ruleset
 from fairway.kernel.trace import trace
 from fairway.model.address import Address as IP
@@ -170,6 +171,27 @@ async def test_foreign_links_are_never_touched(host: NetnsHost, kernel: LinuxKer
     assert "alias" not in shown
     assert await kernel.occupied() == ["10.98.0.0/16", "10.99.0.0/24"]
     assert await kernel.interfaces() == {"lo": False, "br-1": False}
+
+
+async def test_links_with_nothing_of_their_own_are_not_looked_at(
+    host: NetnsHost, kernel: LinuxKernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each container adds a veth to the host: what others use must not cost more with each."""
+    pairs = "".join(
+        f"ip link add v{i} type veth peer w{i}; ip link set v{i} up; ip link set w{i} up;" for i in range(20)
+    )
+    host.run(f"{pairs} ip addr add 10.99.0.1/24 dev v0; ip addr add fd99::1/64 dev v1 nodad")
+    host.run("ip route add default via 10.99.0.7; ip -6 route add default via fd99::7; ip link set lo up")
+    read = []
+
+    def counted(body: bytes) -> Link:
+        read.append(read_link(body))
+        return read[-1]
+
+    monkeypatch.setattr(surroundings, "read_link", counted)
+    assert await kernel.occupied() == ["10.99.0.0/24", "fd99::/64"]
+    assert (await kernel.foreign_filters()).uplinks == {4: "v0", 6: "v1"}
+    assert {link.name for link in read} == {"lo", "v0", "v1"}
 
 
 async def test_two_daemons_do_not_see_each_other(host: NetnsHost, kernel: LinuxKernel) -> None:

@@ -109,9 +109,11 @@ async def assembled(options: Options) -> AsyncIterator[Engine]:
         stack.callback(_release, exec_root, log)
         for name in ("netns", "rootfs", "dns", "ports"):
             (exec_root / name).mkdir(exist_ok=True)
-            (exec_root / name).chmod(
-                0o700
-            )  # a set-user-id program of a container is none for the host's users
+            # A set-user-id program of a container is none for the host's users.
+            (exec_root / name).chmod(0o700)
+        # Programs are tried out, which takes as long as all the rest: meanwhile the kernel is asked.
+        opening = asyncio.ensure_future(OciRuntime.open(exec_root, data_root, options.runtime))
+        stack.callback(opening.cancel)
         store = SqliteStore(data_root / "fairway.db")
         stack.callback(companions.disconnect)
         families = {"ipv4": settings.iptables, "ipv6": settings.ip6tables}
@@ -129,7 +131,7 @@ async def assembled(options: Options) -> AsyncIterator[Engine]:
             raise System("; ".join(required))
         for feature in missing:
             log.warning("this host lacks an optional feature", feature=str(feature))
-        runtime = await OciRuntime.open(exec_root, data_root, options.runtime)
+        runtime = await opening
         await stack.enter_async_context(companions.running())
         await kernel.install()
         stack.push_async_callback(runtime.cleanup)

@@ -13,7 +13,6 @@ removed (see ``schedule``). Sysctls are never reported: one cannot list what was
 costs a read.
 """
 
-import ipaddress
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +25,6 @@ from fairway.kernel.netlink import Channel
 from fairway.kernel.rtnetlink import (
     KERNEL_ADDRESSES,
     LEARNED_ROUTES,
-    RT_TABLE_LOCAL,
     RT_TABLE_MAIN,
     RTN_UNICAST,
     Link,
@@ -42,7 +40,7 @@ from fairway.kernel.rtnetlink import (
     read_namespace_id,
     read_route,
 )
-from fairway.model.address import Cidr, Family, Mac, family, link_local
+from fairway.model.address import Cidr, Mac, link_local
 from fairway.plan import HOST, Address, Bridge, Fact, Hairpin, Namespace, Route, Veth
 
 
@@ -94,42 +92,12 @@ def namespace_files(directory: str) -> Iterator[str]:
             yield f"{directory}/{name}"
 
 
-def occupied(host: View, alias: str) -> list[Cidr]:
-    """Subnets of others' routes and interfaces; no default route, loopback, link-local or multicast."""
-    ours = {link.index for link in host.links.values() if link.alias == alias}
-    found = {
-        route.destination
-        for route in host.routes
-        if route.kind == RTN_UNICAST
-        and route.table in (RT_TABLE_MAIN, RT_TABLE_LOCAL)
-        and route.index not in ours
-    }
-    found |= {_subnet(entry.address) for entry in host.addresses if entry.index not in ours}
-    return sorted((cidr for cidr in found if not _everywhere(cidr)), key=_order)
-
-
-def subnets(host: View, alias: str) -> list[Cidr]:
-    """Subnets of the addresses on our interfaces, in order."""
-    ours = {link.index for link in host.links.values() if link.alias == alias}
-    return sorted({_subnet(entry.address) for entry in host.addresses if entry.index in ours}, key=_order)
-
-
 def bridge_addresses(host: View, name: str) -> list[Cidr] | None:
     """Addresses of the bridge in the kernel's order; None if no bridge has the name."""
     bridge = next((link for link in host.links.values() if link.name == name and link.kind == "bridge"), None)
     if bridge is None:
         return None
     return [entry.address for entry in host.addresses if entry.index == bridge.index]
-
-
-def uplinks(host: View) -> dict[Family, str]:
-    """The interface of the default route, by address family: the first one, which has the best metric."""
-    found: dict[Family, str] = {}
-    for route in host.routes:
-        default = route.table == RT_TABLE_MAIN and ipaddress.ip_network(route.destination).prefixlen == 0
-        if default and route.kind == RTN_UNICAST and route.index in host.links:
-            found.setdefault(family(route.destination), host.links[route.index].name)
-    return found
 
 
 def _network(executor: Executor, alias: str, sandboxes: Sequence[str]) -> set[Fact]:
@@ -191,27 +159,3 @@ def _configured(namespace: str, seen: View, links: Mapping[int, Link]) -> Iterat
 def _automatic(entry: LinkAddress, link: Link) -> bool:
     """Whether the kernel set the address: it says so since 5.18; before, by the link-local address's form."""
     return entry.protocol in KERNEL_ADDRESSES or entry.address == f"{link_local(link.mac)}/64"
-
-
-def _subnet(cidr: Cidr) -> Cidr:
-    return Cidr(str(ipaddress.ip_interface(cidr).network))
-
-
-def _everywhere(cidr: Cidr) -> bool:
-    """Subnets that are on every host and so are no one's."""
-    network = ipaddress.ip_network(cidr)
-    return (
-        network.prefixlen == 0
-        or network.is_loopback
-        or network.is_multicast
-        or (_v6(cidr) and network.is_link_local)
-    )
-
-
-def _v6(cidr: Cidr) -> bool:
-    return family(cidr) == 6
-
-
-def _order(cidr: Cidr) -> tuple[int, bytes, int]:
-    network = ipaddress.ip_network(cidr)
-    return network.version, network.network_address.packed, network.prefixlen

@@ -123,6 +123,10 @@ def get_link(name: str) -> Message:
     return _link(RTM_GETLINK, 0, text(IFLA_IFNAME, name) + u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS))
 
 
+def get_link_at(index: int) -> Message:
+    return _link(RTM_GETLINK, 0, u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS), index=index)
+
+
 def dump_links() -> Message:
     return _link(RTM_GETLINK, NLM_F_DUMP, u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS))
 

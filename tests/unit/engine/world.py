@@ -151,6 +151,7 @@ class FakeRuntime:
         await self.kill(container, 9)
         self.launches.pop(container, None)
         self.ends.pop(container, None)
+        self.streams.pop(container, None)
 
     async def kept(self) -> Sequence[str]:
         return list(self.ends)

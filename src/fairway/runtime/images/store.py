@@ -10,6 +10,7 @@ collected by the next removal or start.
 """
 
 import builtins
+import functools
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
@@ -34,6 +35,8 @@ from fairway.runtime.images.removal import Record, Removal
 from fairway.runtime.images.workspace import in_thread
 from fairway.runtime.images.writable import WritableLayers
 
+_KNOWN = 256
+"""Stacks of layers whose init layer is remembered: half of what it costs to prepare a root file system."""
 Message = dict[str, Any]
 """One progress message of Docker's API, a line of JSON on the wire."""
 
@@ -69,6 +72,7 @@ class ImageStore:
         self.layers = LayerStore(root, self.temporary)
         self.index = Index(root, self.layers)
         self._writable = WritableLayers(containers, targets)
+        self._init_layer = functools.lru_cache(_KNOWN)(self._find_init_layer)
         self._collect()
 
     def list(self) -> Sequence[Image]:
@@ -270,12 +274,11 @@ class ImageStore:
     def _prepare(self, container: str, image: str) -> RootFilesystem:
         diff_ids = self._stack(container, image)
         with self.layers.pinned(diff_ids), workspace.disk_errors():
-            lower = self.layers.lower(diff_ids)
-            init = init_layer.ensure(lower, self._init, self.temporary)
+            lower = self._lower(diff_ids)
             self._writable.create(container, diff_ids)
         return RootFilesystem(
             target=str(self._writable.target(container)),
-            lower=(init, *lower),
+            lower=lower,
             upper=str(self._writable.upper(container)),
             work=str(self._writable.work(container)),
         )
@@ -285,9 +288,12 @@ class ImageStore:
         known = self._writable.lower(container)
         return self.find(image).layers if known is None else known
 
-    def _lower(self, diff_ids: Sequence[str]) -> Sequence[str]:
-        lower = self.layers.lower(diff_ids)
-        return (init_layer.ensure(lower, self._init, self.temporary), *lower)
+    def _lower(self, diff_ids: Sequence[str]) -> tuple[str, ...]:
+        return (self._init_layer(tuple(diff_ids)), *self.layers.lower(diff_ids))
+
+    def _find_init_layer(self, diff_ids: tuple[str, ...]) -> str:
+        """Looks into all the layers, and finds the same each time: they are named by their content."""
+        return init_layer.ensure(self.layers.lower(diff_ids), self._init, self.temporary)
 
     def _remove(self, work: Callable[[Removal], None], used: Sequence[Container]) -> Sequence[Record]:
         records: list[Record] = []

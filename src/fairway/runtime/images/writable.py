@@ -42,10 +42,10 @@ class WritableLayers:
 
     def create(self, container: str, diff_ids: Sequence[str]) -> None:
         """Make the layer and the mount's target; what is there is kept."""
-        for path in (self.upper(container), self.work(container)):
-            path.mkdir(parents=True, exist_ok=True, mode=0o755)
         self.target(container).mkdir(exist_ok=True)
         if container not in self._lower:
+            for path in (self.upper(container), self.work(container)):
+                path.mkdir(parents=True, exist_ok=True, mode=0o755)
             durable.write(self._directory / container / "lower.json", msgspec.json.encode(diff_ids))
             self._lower[container] = tuple(diff_ids)
 
