@@ -73,7 +73,11 @@ class NetnsHost:
 
     def tables(self) -> str:
         """The firewall's tables as nft lists them, without what counters show."""
-        return re.sub(r" packets \d+ bytes \d+", "", self.run("nft list ruleset").stdout)
+        return re.sub(
+            r" packets \d+ bytes \d+",
+            "",
+            self.run("nft list table inet fairway; nft list table bridge fairway").stdout,
+        )
 
     def leftovers(self) -> list[str]:
         """Mounts below the directory apart from its own."""

@@ -24,6 +24,8 @@ from fairway.kernel.mounts import mounts, overlays
 from fairway.kernel.namespaces import is_namespace
 from fairway.kernel.netlink import Channel
 from fairway.kernel.rtnetlink import (
+    KERNEL_ADDRESSES,
+    LEARNED_ROUTES,
     RT_TABLE_LOCAL,
     RT_TABLE_MAIN,
     RTN_UNICAST,
@@ -34,6 +36,7 @@ from fairway.kernel.rtnetlink import (
     dump_links,
     dump_routes,
     get_namespace_id,
+    protocol_of,
     read_address,
     read_link,
     read_namespace_id,
@@ -41,9 +44,6 @@ from fairway.kernel.rtnetlink import (
 )
 from fairway.model.address import Cidr, Family, Mac, family, link_local
 from fairway.plan import HOST, Address, Bridge, Fact, Hairpin, Namespace, Route, Veth
-
-_KERNEL_ADDRESSES = (1, 2, 3)  # IFAPROT_KERNEL_LO, _RA, _LL
-_LEARNED_ROUTES = (1, 2, 9)  # RTPROT_REDIRECT, _KERNEL, _RA
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +55,19 @@ class View:
     routes: Sequence[RouteEntry]
 
 
-def view(channel: Channel) -> View:
-    """Links, addresses and routes of the namespace that the socket is in. Raises OSError."""
+def view(channel: Channel, *, every: bool = True) -> View:
+    """Links, addresses and routes of the namespace that the socket is in. Raises OSError.
+
+    Without ``every``, only the routes that somebody configured: those of the kernel are most of them.
+    """
     links = map(read_link, channel.dump(dump_links()))
     addresses = map(read_address, channel.dump(dump_addresses()))
-    routes = [read_route(body) for number in (4, 6) for body in channel.dump(dump_routes(number))]
+    routes = [
+        read_route(body)
+        for number in (4, 6)
+        for body in channel.dump(dump_routes(number))
+        if every or protocol_of(body) not in LEARNED_ROUTES
+    ]
     return View({link.index: link for link in links}, tuple(addresses), routes)
 
 
@@ -100,6 +108,12 @@ def occupied(host: View, alias: str) -> list[Cidr]:
     return sorted((cidr for cidr in found if not _everywhere(cidr)), key=_order)
 
 
+def subnets(host: View, alias: str) -> list[Cidr]:
+    """Subnets of the addresses on our interfaces, in order."""
+    ours = {link.index for link in host.links.values() if link.alias == alias}
+    return sorted({_subnet(entry.address) for entry in host.addresses if entry.index in ours}, key=_order)
+
+
 def bridge_addresses(host: View, name: str) -> list[Cidr] | None:
     """Addresses of the bridge in the kernel's order; None if no bridge has the name."""
     bridge = next((link for link in host.links.values() if link.name == name and link.kind == "bridge"), None)
@@ -122,7 +136,7 @@ def _network(executor: Executor, alias: str, sandboxes: Sequence[str]) -> set[Fa
     host = view(executor.visits.host)
     ours = {i: link for i, link in host.links.items() if link.alias == alias}
     found: set[Fact] = set(_configured(HOST, host, ours))
-    inside = {path: view(executor.visits.channel(path)) for path in sandboxes}
+    inside = {path: view(executor.visits.channel(path), every=False) for path in sandboxes}
     ends = _far_ends(executor, inside)
     for link in ours.values():
         if link.kind == "bridge":
@@ -169,14 +183,14 @@ def _configured(namespace: str, seen: View, links: Mapping[int, Link]) -> Iterat
             and route.gateway is not None
             and route.table == RT_TABLE_MAIN
             and route.kind == RTN_UNICAST
-            and route.protocol not in _LEARNED_ROUTES
+            and route.protocol not in LEARNED_ROUTES
         ):
             yield Route(namespace, route.destination, route.gateway, links[route.index].name)
 
 
 def _automatic(entry: LinkAddress, link: Link) -> bool:
     """Whether the kernel set the address: it says so since 5.18; before, by the link-local address's form."""
-    return entry.protocol in _KERNEL_ADDRESSES or entry.address == f"{link_local(link.mac)}/64"
+    return entry.protocol in KERNEL_ADDRESSES or entry.address == f"{link_local(link.mac)}/64"
 
 
 def _subnet(cidr: Cidr) -> Cidr:

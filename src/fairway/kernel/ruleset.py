@@ -4,34 +4,48 @@ Changes are first asked for strictly (``create``, ``delete``): if the kernel agr
 and undoing is exact. Only if it refuses, the table is read and what holds already is left out; a table that
 somebody flushed is installed again. So the common case costs one transaction, and the rare one heals.
 
-``inet fairway`` is what packets meet, ``bridge fairway`` what frames meet on a bridge. Names of sets and
-maps are unique over both, so an element need not say in which table it is; names of chains are, too, but for
-the mark. On a kernel without nftables for bridges that table is left out: its elements are taken, and nothing
+``inet fairway`` is what packets meet, ``bridge fairway`` what frames meet on a bridge. Names of sets and maps
+are unique over both, so an element need not say in which table it is; names of chains are, too, but for the
+mark. On a kernel without nftables for bridges that table is left out: its elements are taken, and nothing
 happens.
 
-The base ruleset is text from ``firewall/``. A rule in a chain of its own carries the text's digest: where it
-is missing or another, because somebody flushed a table or an earlier version wrote it, the chains that the
-text declares are written anew in one transaction. Chains for the administrator (``user…``), other chains,
-and all elements stay as they are; the tables themselves are only removed by ``uninstall``.
+The base ruleset is text from ``firewall/``. Two rules in a chain of its own carry the text's digest, and what
+the kernel made of it (see ``fingerprint``), in each table. Where they are missing or differ, because somebody
+flushed a table or changed a rule, or an earlier version wrote it, the chains that the text declares there are
+written anew in one transaction. Chains for the administrator (``user…``), other chains, and all elements stay
+as they are; the tables themselves are only removed by ``uninstall``.
 """
 
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
+from fairway.kernel import elements, nfnetlink
+from fairway.kernel.fingerprint import fingerprint
+from fairway.kernel.netlink import NETLINK_NETFILTER, Channel
+from fairway.kernel.nfnetlink import read_chain, read_rule
 from fairway.kernel.nft import Nft, NftError
 from fairway.model.errors import Conflict, Fault, InvalidParameter, System
 from fairway.plan import Count, Counted, Element, Step
 
 TABLE, BRIDGE_TABLE = "inet fairway", "bridge fairway"
+NAME = TABLE.split()[1]
 _TABLE = re.compile(r"^table (\w+ \w+) \{", re.MULTILINE)
 _CHAIN = re.compile(r"^\s*chain\s+(\w+)\s*\{", re.MULTILINE)
 _MARK = "version"
-"""The chain that holds the digest; nothing leads to it."""
+"""The chain that holds digest and fingerprint; nothing leads to it."""
 _DECLARATION = re.compile(r"^\s*(?:set|map)\s+(\w+)\s*\{", re.MULTILINE)
 _SYNTAX = frozenset('"\\{};#\n')
 """What could end an element in the command and begin something else."""
+
+
+class _There(NamedTuple):
+    """What is there of a table."""
+
+    chains: Sequence[str]
+    marks: Sequence[str]
+    fingerprint: str
 
 
 class Ruleset:
@@ -48,8 +62,12 @@ class Ruleset:
         self._homes = {n: t for t, body in self._bodies.items() for n in _DECLARATION.findall(body)}
         """Table of each set and map, whether this kernel can have it or not."""
         self._declared = frozenset(self._homes)
+        self._objects = elements.objects(text)
         self._own = frozenset((*_CHAIN.findall(text), _MARK))
+        self._channel: Channel | None = None
         self._context: Nft | None = None
+        self.rewritten = False
+        """Whether rules had to be written, until somebody takes note."""
         self._names: dict[str, tuple[bool, ...]] = {}
 
     def install(self) -> bool:
@@ -58,22 +76,29 @@ class Ruleset:
         if BRIDGE_TABLE not in present and not self._bridges():
             self._bodies.pop(BRIDGE_TABLE, None)
         surplus = [table for table in present if table not in self._bodies]
-        there = self._chains(present)
-        marked = all(self._digest in there.get((table, _MARK), ()) for table in self._bodies)
-        if marked and not surplus:
+        broken = {table: there for table in self._bodies if not self._whole(there := self._read(table))}
+        if not broken and not surplus:
             return False
         self._names.clear()
-        flushed = [
-            f"flush chain {table} {name}"
-            for table, name in sorted(there)
-            if table in self._bodies and name in self._own and not name.startswith("user")
-        ]
-        mark = f'chain {_MARK} {{ return comment "{self._digest}"; }}'
-        written = [f"table {table} {{{body}" for table, body in self._bodies.items()]
-        written += [f"table {table} {{\n{mark}\n}}" for table in self._bodies]
-        commands = [*_deletions(surplus), *flushed, *written]
+        commands = [f"delete table {table}" for table in surplus]
+        for table, there in broken.items():
+            commands += [f"flush chain {table} {name}" for name in sorted(filter(self._ours, there.chains))]
+            commands.append(f"table {table} {{{self._bodies[table]}")
+            commands.append(f'table {table} {{\nchain {_MARK} {{ return comment "{self._digest}"; }}\n}}')
         self._command("\n".join(commands), "cannot install the nftables ruleset")
+        self.rewritten = True
+        marks = [(table, self._read(table).fingerprint) for table in broken]
+        marking = "\n".join(f'add rule {table} {_MARK} return comment "{mark}"' for table, mark in marks)
+        self._command(marking, "cannot mark the nftables ruleset")
         return True
+
+    def intact(self) -> bool:
+        """Whether our chains are as ``install`` left them. Raises System."""
+        there = {table: self._read(table) for table in (TABLE, BRIDGE_TABLE)}
+        return all(self._whole(e) if t in self._bodies else not e.marks for t, e in there.items())
+
+    def _whole(self, there: _There) -> bool:
+        return there.marks == [self._digest, there.fingerprint]
 
     def _bridges(self) -> bool:
         """Whether the kernel has nftables for bridges: a table that is gone before anybody sees it."""
@@ -83,36 +108,48 @@ class Ruleset:
             return False
         return True
 
-    def _chains(self, tables: Iterable[str]) -> dict[tuple[str, str], list[str]]:
-        """The chains by table and name, each with its rules' comments."""
-        found: dict[tuple[str, str], list[str]] = {}
-        for table in tables:
-            for entry in self._query(f"list table {table}", terse=True):
-                if "chain" in entry:
-                    found.setdefault((table, entry["chain"]["name"]), [])
-                if "rule" in entry:
-                    comment = entry["rule"].get("comment", "")
-                    found.setdefault((table, entry["rule"]["chain"]), []).append(comment)
-        return found
+    def keeps(self, name: str) -> bool:
+        """Whether a chain or a set of the table is ours, and nobody else's to change. For any thread."""
+        return name in self._declared or self._ours(name)
+
+    def _ours(self, chain: str) -> bool:
+        return chain in self._own and not chain.startswith("user")
+
+    def _read(self, table: str) -> _There:
+        """A table without its elements."""
+        channel, kind = self._netlink(), nfnetlink.FAMILIES[table.split()[0]]
+        (found,) = channel.exchange([nfnetlink.get_table(NAME, kind)])
+        if not found.objects:
+            return _There([], [], "")
+        flags = int.from_bytes(nfnetlink.parts(found.objects[0])[nfnetlink.NFTA_TABLE_FLAGS], "big")
+        chains = [c for c in map(read_chain, channel.dump(nfnetlink.dump_chains(kind))) if c.table == NAME]
+        rules = [r for r in map(read_rule, channel.dump(nfnetlink.dump_rules(NAME, kind))) if r.table == NAME]
+        mark = fingerprint(flags, chains, rules, lambda name: name != _MARK and self._ours(name))
+        return _There([c.name for c in chains], [r.comment for r in rules if r.chain == _MARK], mark)
 
     def uninstall(self) -> bool:
         """Remove the tables that are there; whether one was. Raises System."""
         if present := self._present():
-            self._command("\n".join(_deletions(present)), f"cannot remove {' and '.join(present)}")
+            deletions = "\n".join(f"delete table {table}" for table in present)
+            self._command(deletions, f"cannot remove {' and '.join(present)}")
         return bool(present)
 
     def _present(self) -> list[str]:
         """Those of the two tables that there are."""
-        listed = [entry["table"] for entry in self._query("list tables") if "table" in entry]
-        found = {f"{table['family']} {table['name']}" for table in listed}
-        return [table for table in (TABLE, BRIDGE_TABLE) if table in found]
+        # Not as JSON: libnftables up to 1.1 writes what is none about others' tables that have flags.
+        lines = self.context().listing("list tables").splitlines()
+        return [table for table in (TABLE, BRIDGE_TABLE) if f"table {table}" in lines]
 
     def elements(self) -> set[Element]:
         """Elements of the sets and maps that our text declares, but none with a timeout or from packets.
 
-        An administrator may keep sets of their own in the table.
+        An administrator may keep sets of their own in the table. Raises System, OSError.
         """
-        return set(self.counted().elements)
+        if self._objects is None:
+            return set(self.counted().elements)
+        channel = self._netlink()
+        there = [each for each in self._objects if self._homes[each.name] in self._bodies]
+        return {element for each in there for element in elements.read(channel, each)}
 
     def counted(self) -> Counted:
         """The elements, what they and the rules with a comment have counted, and the size of user chains."""
@@ -149,6 +186,8 @@ class Ruleset:
             return [fault, *[False] * (len(steps) - 1)]
 
     def close(self) -> None:
+        if self._channel is not None:
+            self._channel.close()
         if self._context is not None:
             self._context.close()
 
@@ -214,6 +253,11 @@ class Ruleset:
             raise System(f"an element of {name} has {len(self._names[name])} parts, not {parts}")
         return self._names[name]
 
+    def _netlink(self) -> Channel:
+        if self._channel is None:
+            self._channel = Channel(NETLINK_NETFILTER)
+        return self._channel
+
     def context(self) -> Nft:
         """The libnftables context of this namespace, made when it is first needed. Raises System."""
         if self._context is None:
@@ -255,10 +299,6 @@ def taken(element: Element, present: Element | None) -> Conflict:
     """The error for a map key that leads elsewhere already."""
     value = present.value if present else ""
     return Conflict(f"{' . '.join(element.key)} is in {element.table_object} already, leading to {value}")
-
-
-def _deletions(tables: Iterable[str]) -> list[str]:
-    return [f"delete table {table}" for table in tables]
 
 
 def _elements(entry: dict[str, Any]) -> Iterable[tuple[Element, Count | None]]:

@@ -29,8 +29,10 @@ from fairway.plan.facts import (
     Route,
     Sysctl,
     Veth,
+    identity,
 )
 from fairway.plan.plan import EMPTY, Plan, Step, difference, establish, withdraw
+from fairway.plan.words import describe
 
 __all__ = [
     "EMPTY",
@@ -53,7 +55,9 @@ __all__ = [
     "Step",
     "Sysctl",
     "Veth",
+    "describe",
     "difference",
     "establish",
+    "identity",
     "withdraw",
 ]
