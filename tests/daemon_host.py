@@ -151,6 +151,11 @@ class Host:
             time.sleep(0.05)
         raise AssertionError(f"fairwayd does not answer: {self.log()}")
 
+    @property
+    def daemon_pid(self) -> int:
+        assert self._daemon
+        return self._daemon.pid
+
     def stop_daemon(self, how: int = signal.SIGTERM) -> int:
         """Stop it and return its exit code."""
         assert self._daemon

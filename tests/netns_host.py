@@ -73,11 +73,8 @@ class NetnsHost:
 
     def tables(self) -> str:
         """The firewall's tables as nft lists them, without what counters show."""
-        return re.sub(
-            r" packets \d+ bytes \d+",
-            "",
-            self.run("nft list table inet fairway; nft list table bridge fairway").stdout,
-        )
+        listed = [self.run(f"nft list table {family} fairway").stdout for family in ("inet", "bridge")]
+        return re.sub(r" packets \d+ bytes \d+", "", "".join(listed))
 
     def leftovers(self) -> list[str]:
         """Mounts below the directory apart from its own."""

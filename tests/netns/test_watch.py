@@ -185,6 +185,7 @@ async def test_rules_are_written_again_when_one_is_missing(host: NetnsHost, kern
         "nft add chain inet fairway forward '{ policy drop; }'",
         "nft 'add table inet fairway { flags dormant; }'",
         "nft flush chain inet fairway version",
+        "nft flush chain bridge fairway guard",
     ):
         done = host.run(command)
         assert done.returncode == 0, done.stderr

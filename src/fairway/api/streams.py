@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from aiohttp import WSMsgType, web
 
 from fairway.api import detach, times
+from fairway.api.archive import PATIENCE
 from fairway.api.hijack import Connection, Hijacked, content_type, frame, pump, take_over
 from fairway.api.replies import byte_stream, open_stream
 from fairway.api.routing import Call, Route
@@ -150,7 +151,7 @@ async def _rendered(lines: AsyncIterator[LogLine], tty: bool, timestamps: bool) 
 
 async def export(call: Call) -> web.StreamResponse:
     chunks = await call.engine.snapshots.export(call.path["id"])
-    return await byte_stream(call.request, chunks, "application/octet-stream")
+    return await byte_stream(call.request, chunks, "application/octet-stream", patience=PATIENCE)
 
 
 ROUTES = (

@@ -63,7 +63,8 @@ def identity(data_root: Path) -> str:
     """The daemon's id, made at its first start. Raises System."""
     path = data_root / "engine-id"
     try:
-        data_root.mkdir(mode=0o710, parents=True, exist_ok=True)
+        data_root.mkdir(parents=True, exist_ok=True)
+        data_root.chmod(0o710)  # whatever it was: what containers make in there, others must not run
         if not path.exists():
             path.write_text(secrets.token_hex(16))
         return path.read_text().strip()
@@ -107,7 +108,10 @@ async def assembled(options: Options) -> AsyncIterator[Engine]:
         prepare_run_directory(settings.exec_root)
         stack.callback(_release, exec_root, log)
         for name in ("netns", "rootfs", "dns", "ports"):
-            (exec_root / name).mkdir(mode=0o711, exist_ok=True)
+            (exec_root / name).mkdir(exist_ok=True)
+            (exec_root / name).chmod(
+                0o700
+            )  # a set-user-id program of a container is none for the host's users
         store = SqliteStore(data_root / "fairway.db")
         stack.callback(companions.disconnect)
         families = {"ipv4": settings.iptables, "ipv6": settings.ip6tables}
@@ -125,9 +129,9 @@ async def assembled(options: Options) -> AsyncIterator[Engine]:
             raise System("; ".join(required))
         for feature in missing:
             log.warning("this host lacks an optional feature", feature=str(feature))
-        await kernel.install()
         runtime = await OciRuntime.open(exec_root, data_root, options.runtime)
         await stack.enter_async_context(companions.running())
+        await kernel.install()
         stack.push_async_callback(runtime.cleanup)
         core = Core(
             settings=settings,

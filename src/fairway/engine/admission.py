@@ -109,6 +109,8 @@ def _check_config(config: Config) -> None:
     hostname = config.hostname
     if hostname and (len(hostname) > 63 or not _HOSTNAME.fullmatch(hostname)):
         raise InvalidParameter(f"invalid hostname format: {hostname}")
+    if not re.fullmatch(r"[!-~]{0,253}", config.domainname):
+        raise InvalidParameter(f"invalid domainname {config.domainname!r}: use one printable word")
     for entry in config.env:
         if not entry.partition("=")[0] or "\0" in entry:
             raise InvalidParameter(f"invalid environment variable: {entry}")
@@ -180,7 +182,7 @@ def _check_host(host: HostConfig) -> None:
                 raise InvalidParameter(f"invalid {what} {word!r}: use one printable word")
     for entry in host.extra_hosts:
         name, _, address = entry.partition(":")
-        if not name or not address:
+        if not re.fullmatch(r"[!-~]+", name) or not address:
             raise InvalidParameter(f"invalid IP address in add-host: {entry!r}: use name:address")
         if address != "host-gateway":
             parse_address(address.strip("[]"), "IP address in add-host")

@@ -24,33 +24,43 @@ _PROTOCOLS = {socket.IPPROTO_TCP: "tcp", socket.IPPROTO_UDP: "udp", socket.IPPRO
 Part = Callable[[bytes], str]
 
 
+def _name(data: bytes) -> str:
+    return data.rstrip(b"\0").decode(errors="replace")
+
+
+def _mac(data: bytes) -> str:
+    return data[:6].hex(":")
+
+
+def _group(data: bytes) -> str:
+    return str(int.from_bytes(data, sys.byteorder))
+
+
+def _number(data: bytes) -> str:
+    """As libnftables' JSON writes it: in hex if it is long."""
+    number = int.from_bytes(data, "big")
+    return hex(number) if number >> 64 else str(number)
+
+
 @lru_cache(4096)
 def _ipv6(data: bytes) -> str:
     return socket.inet_ntop(socket.AF_INET6, data)
 
 
-def _number(data: bytes) -> str:
-    """As libnftables' JSON writes it: in hex if it is long."""
-    value = int.from_bytes(data, "big")
-    return hex(value) if value >> 64 else str(value)
-
-
 _TYPES: dict[str, tuple[int, Part]] = {
-    "ifname": (16, lambda data: data.rstrip(b"\0").decode(errors="replace")),
+    "ifname": (16, _name),
+    "iifname": (16, _name),
     "ipv4_addr": (4, socket.inet_ntoa),
     "ipv6_addr": (16, _ipv6),
-    "ether_addr": (8, lambda data: data[:6].hex(":")),
+    "ether_addr": (8, _mac),
+    "ether saddr": (8, _mac),
+    "devgroup": (4, _group),
+    "meta iifgroup": (4, _group),
+    "@nh,64,128": (16, _number),
     "inet_proto": (4, lambda data: _PROTOCOLS.get(data[0], str(data[0]))),
     "inet_service": (4, lambda data: str(int.from_bytes(data[:2], "big"))),
-    "devgroup": (4, lambda data: str(int.from_bytes(data, sys.byteorder))),
-    "@nh,64,128": (16, _number),
 }
-_TYPES |= {
-    "iifname": _TYPES["ifname"],
-    "meta iifgroup": _TYPES["devgroup"],
-    "ether saddr": _TYPES["ether_addr"],
-}
-"""Bytes that a part takes in a key, and how it is written; by type, or by a field of it (``typeof``)."""
+"""Bytes that a part takes in a key, and how it is written."""
 
 
 class Object(NamedTuple):

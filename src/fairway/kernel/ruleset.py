@@ -4,16 +4,16 @@ Changes are first asked for strictly (``create``, ``delete``): if the kernel agr
 and undoing is exact. Only if it refuses, the table is read and what holds already is left out; a table that
 somebody flushed is installed again. So the common case costs one transaction, and the rare one heals.
 
-``inet fairway`` is what packets meet, ``bridge fairway`` what frames meet on a bridge. Names of sets and maps
-are unique over both, so an element need not say in which table it is; names of chains are, too, but for the
-mark. On a kernel without nftables for bridges that table is left out: its elements are taken, and nothing
+``inet fairway`` is what packets meet, ``bridge fairway`` what frames meet on a bridge. Names of sets and
+maps are unique over both, so an element need not say in which table it is; names of chains are, too, but for
+the mark. On a kernel without nftables for bridges that table is left out: its elements are taken, and nothing
 happens.
 
-The base ruleset is text from ``firewall/``. Two rules in a chain of its own carry the text's digest, and what
-the kernel made of it (see ``fingerprint``), in each table. Where they are missing or differ, because somebody
-flushed a table or changed a rule, or an earlier version wrote it, the chains that the text declares there are
-written anew in one transaction. Chains for the administrator (``user…``), other chains, and all elements stay
-as they are; the tables themselves are only removed by ``uninstall``.
+The base ruleset is text from ``firewall/``. Two rules in a chain of each table carry the text's digest, and
+what the kernel made of it (see ``fingerprint``). Where they are missing or differ, because somebody flushed a
+table or changed a rule, or an earlier version wrote it, the chains that the text declares are written anew in
+one transaction. Chains for the administrator (``user…``), other chains, and all elements stay as they are;
+the tables themselves are only removed by ``uninstall``.
 """
 
 import hashlib
@@ -29,8 +29,9 @@ from fairway.kernel.nft import Nft, NftError
 from fairway.model.errors import Conflict, Fault, InvalidParameter, System
 from fairway.plan import Count, Counted, Element, Step
 
-TABLE, BRIDGE_TABLE = "inet fairway", "bridge fairway"
+TABLE, BRIDGE_TABLE = TABLES = ("inet fairway", "bridge fairway")
 NAME = TABLE.split()[1]
+"""Of both."""
 _TABLE = re.compile(r"^table (\w+ \w+) \{", re.MULTILINE)
 _CHAIN = re.compile(r"^\s*chain\s+(\w+)\s*\{", re.MULTILINE)
 _MARK = "version"
@@ -41,7 +42,7 @@ _SYNTAX = frozenset('"\\{};#\n')
 
 
 class _There(NamedTuple):
-    """What is there of a table."""
+    """What is there of the table."""
 
     chains: Sequence[str]
     marks: Sequence[str]
@@ -72,33 +73,60 @@ class Ruleset:
 
     def install(self) -> bool:
         """Make the tables, or write their chains anew; whether that was needed. Raises System."""
-        present = self._present()
-        if BRIDGE_TABLE not in present and not self._bridges():
+        there = {table: self._read(table) for table in TABLES}
+        if not there[BRIDGE_TABLE].chains and not self._bridges():
             self._bodies.pop(BRIDGE_TABLE, None)
-        surplus = [table for table in present if table not in self._bodies]
-        broken = {table: there for table in self._bodies if not self._whole(there := self._read(table))}
-        if not broken and not surplus:
+        if all(self._whole(table, found) for table, found in there.items()):
             return False
         self._names.clear()
-        commands = [f"delete table {table}" for table in surplus]
-        for table, there in broken.items():
-            commands += [f"flush chain {table} {name}" for name in sorted(filter(self._ours, there.chains))]
-            commands.append(f"table {table} {{{self._bodies[table]}")
-            commands.append(f'table {table} {{\nchain {_MARK} {{ return comment "{self._digest}"; }}\n}}')
+        surplus = [table for table in self._present() if table not in self._bodies]
+        flushed = [
+            f"flush chain {table} {name}"
+            for table in self._bodies
+            for name in sorted(filter(self._ours, there[table].chains))
+        ]
+        mark = f'chain {_MARK} {{ return comment "{self._digest}"; }}'
+        written = [f"table {table} {{{body}" for table, body in self._bodies.items()]
+        written += [f"table {table} {{\n{mark}\n}}" for table in self._bodies]
+        commands = [*_deletions(surplus), *flushed, *written]
         self._command("\n".join(commands), "cannot install the nftables ruleset")
         self.rewritten = True
-        marks = [(table, self._read(table).fingerprint) for table in broken]
-        marking = "\n".join(f'add rule {table} {_MARK} return comment "{mark}"' for table, mark in marks)
-        self._command(marking, "cannot mark the nftables ruleset")
+        marks = [
+            f'add rule {table} {_MARK} return comment "{self._read(table).fingerprint}"'
+            for table in self._bodies
+        ]
+        self._command("\n".join(marks), "cannot mark the nftables ruleset")
         return True
 
     def intact(self) -> bool:
         """Whether our chains are as ``install`` left them. Raises System."""
-        there = {table: self._read(table) for table in (TABLE, BRIDGE_TABLE)}
-        return all(self._whole(e) if t in self._bodies else not e.marks for t, e in there.items())
+        return all(self._whole(table, self._read(table)) for table in TABLES)
 
-    def _whole(self, there: _There) -> bool:
-        return there.marks == [self._digest, there.fingerprint]
+    def keeps(self, name: str) -> bool:
+        """Whether a chain or a set of the tables is ours, and nobody else's to change. For any thread."""
+        return name in self._declared or self._ours(name)
+
+    def _ours(self, chain: str) -> bool:
+        return chain in self._own and not chain.startswith("user")
+
+    def _whole(self, table: str, there: "_There") -> bool:
+        wanted = [self._digest, there.fingerprint] if table in self._bodies else []
+        return there.marks == wanted
+
+    def _read(self, table: str) -> "_There":
+        """The table without its elements."""
+        channel, (kind, name) = self._netlink(), table.split()
+        family = nfnetlink.FAMILIES[kind]
+        (found,) = channel.exchange([nfnetlink.get_table(name, family)])
+        if not found.objects:
+            return _There([], [], "")
+        flags = int.from_bytes(nfnetlink.parts(found.objects[0])[nfnetlink.NFTA_TABLE_FLAGS], "big")
+        chains = [c for c in map(read_chain, channel.dump(nfnetlink.dump_chains(family))) if c.table == name]
+        rules = [
+            r for r in map(read_rule, channel.dump(nfnetlink.dump_rules(name, family))) if r.table == name
+        ]
+        mark = fingerprint(flags, chains, rules, lambda chain: chain != _MARK and self._ours(chain))
+        return _There([c.name for c in chains], [r.comment for r in rules if r.chain == _MARK], mark)
 
     def _bridges(self) -> bool:
         """Whether the kernel has nftables for bridges: a table that is gone before anybody sees it."""
@@ -108,37 +136,17 @@ class Ruleset:
             return False
         return True
 
-    def keeps(self, name: str) -> bool:
-        """Whether a chain or a set of the table is ours, and nobody else's to change. For any thread."""
-        return name in self._declared or self._ours(name)
-
-    def _ours(self, chain: str) -> bool:
-        return chain in self._own and not chain.startswith("user")
-
-    def _read(self, table: str) -> _There:
-        """A table without its elements."""
-        channel, kind = self._netlink(), nfnetlink.FAMILIES[table.split()[0]]
-        (found,) = channel.exchange([nfnetlink.get_table(NAME, kind)])
-        if not found.objects:
-            return _There([], [], "")
-        flags = int.from_bytes(nfnetlink.parts(found.objects[0])[nfnetlink.NFTA_TABLE_FLAGS], "big")
-        chains = [c for c in map(read_chain, channel.dump(nfnetlink.dump_chains(kind))) if c.table == NAME]
-        rules = [r for r in map(read_rule, channel.dump(nfnetlink.dump_rules(NAME, kind))) if r.table == NAME]
-        mark = fingerprint(flags, chains, rules, lambda name: name != _MARK and self._ours(name))
-        return _There([c.name for c in chains], [r.comment for r in rules if r.chain == _MARK], mark)
-
     def uninstall(self) -> bool:
         """Remove the tables that are there; whether one was. Raises System."""
         if present := self._present():
-            deletions = "\n".join(f"delete table {table}" for table in present)
-            self._command(deletions, f"cannot remove {' and '.join(present)}")
+            self._command("\n".join(_deletions(present)), f"cannot remove {' and '.join(present)}")
         return bool(present)
 
     def _present(self) -> list[str]:
         """Those of the two tables that there are."""
-        # Not as JSON: libnftables up to 1.1 writes what is none about others' tables that have flags.
-        lines = self.context().listing("list tables").splitlines()
-        return [table for table in (TABLE, BRIDGE_TABLE) if f"table {table}" in lines]
+        # Not as JSON: about others' tables that have a flag, libnftables writes what is none (1.0.6).
+        listed = self.context().listing("list tables").splitlines()
+        return [table for table in TABLES if f"table {table}" in listed]
 
     def elements(self) -> set[Element]:
         """Elements of the sets and maps that our text declares, but none with a timeout or from packets.
@@ -148,8 +156,7 @@ class Ruleset:
         if self._objects is None:
             return set(self.counted().elements)
         channel = self._netlink()
-        there = [each for each in self._objects if self._homes[each.name] in self._bodies]
-        return {element for each in there for element in elements.read(channel, each)}
+        return {element for each in self._objects for element in elements.read(channel, each)}
 
     def counted(self) -> Counted:
         """The elements, what they and the rules with a comment have counted, and the size of user chains."""
@@ -299,6 +306,10 @@ def taken(element: Element, present: Element | None) -> Conflict:
     """The error for a map key that leads elsewhere already."""
     value = present.value if present else ""
     return Conflict(f"{' . '.join(element.key)} is in {element.table_object} already, leading to {value}")
+
+
+def _deletions(tables: Iterable[str]) -> list[str]:
+    return [f"delete table {table}" for table in tables]
 
 
 def _elements(entry: dict[str, Any]) -> Iterable[tuple[Element, Count | None]]:

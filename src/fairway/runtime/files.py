@@ -16,6 +16,9 @@ from pathlib import Path
 from fairway.model.errors import Fault, System
 from fairway.runtime.rootfs import copy_directory
 
+_LARGEST = 1 << 20
+"""Characters up to which a container's file is edited: the container may write to it, too."""
+
 
 class HostFiles:
     """Implements the engine's ``Files`` under one data root."""
@@ -48,10 +51,13 @@ class HostFiles:
     def edit(self, container: str, name: str, change: Callable[[str], str]) -> None:
         try:
             path = self._containers / container / name
-            old = path.read_text()
+            with path.open(errors="surrogateescape") as file:
+                old = file.read(_LARGEST)
+                if file.read(1):
+                    return  # the container's own doing: it may write what it likes, and has it as it is
             new = change(old)
             if new != old:
-                path.write_text(new)
+                path.write_text(new, errors="surrogateescape")
         except OSError as e:
             raise _failed(f"write {name} of container {container[:12]}", e) from e
 

@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 
 from fairway.api.app import ROUTES
+from fairway.api.descriptors import Budget
 from fairway.api.routing import Router, expect_lost_client
 from fairway.api.system import layer_usage
 from fairway.model.container import Config, Exit, HostConfig, PortBinding, RestartPolicy, State
@@ -134,7 +135,7 @@ def documented() -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(("method", "path"), documented())
 def test_every_documented_endpoint_has_a_route(method: str, path: str) -> None:
-    found = Router(FakeEngine(), ROUTES).find(method, path.replace("{", "").replace("}", ""))
+    found = Router(FakeEngine(), ROUTES, Budget(1024)).find(method, path.replace("{", "").replace("}", ""))
     assert found is not None
     refuses = found[0].handler.__name__ == "refuse"
     swarm = path.split("/")[1] in "plugins swarm nodes services tasks secrets configs".split()

@@ -20,6 +20,7 @@ import tarfile
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
+from fairway.runtime.copying import view
 from fairway.runtime.images import whiteouts
 
 CHUNK = 1 << 20
@@ -167,9 +168,8 @@ def _extended_attributes(path: str) -> dict[str, str]:
 def main() -> int:
     """Confine the process and write the archive to stdout. Exit status 2 with the reason on stderr."""
     layer = "--layer" in sys.argv[1:-1]
-    os.chdir(sys.argv[-1])
-    os.chroot(".")
     try:
+        view.enter(sys.argv[-1], ())
         Packer(sys.stdout.buffer, layer=layer).run()
     except BrokenPipeError:
         os.dup2(os.open("/", os.O_RDONLY), sys.stdout.fileno())  # nobody reads: nothing more to flush or say

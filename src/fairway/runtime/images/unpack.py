@@ -2,8 +2,9 @@
 
 Archives come from strangers. Instead of checking every name, link and link target for a way out, the process
 makes TARGET its root before it reads the first byte, as Docker's does: there is no outside. What it needs is
-imported before that; names of users and groups are never looked up, since that would load a library from
-within. Whiteouts become overlayfs' (see ``whiteouts``), so TARGET serves as a lower directory as it is.
+imported before that, and nothing after; names of users and groups are never looked up, since that would load
+a library from within. Devices cannot be opened there (``view``). Whiteouts become overlayfs' (see
+``whiteouts``), so TARGET serves as a lower directory as it is.
 
 The result depends on the archive alone, not on the layers below; that is what lets images share a layer by
 its diff id. The price, the same as Docker's: a directory that an archive uses without declaring gets 0755.
@@ -23,6 +24,7 @@ import tarfile
 from contextlib import suppress
 from typing import BinaryIO
 
+from fairway.runtime.copying import view
 from fairway.runtime.images import whiteouts
 from fairway.runtime.images.strict_tar import BadArchive, StrictTarInfo
 
@@ -184,11 +186,10 @@ class Unpacker:
 
 def main() -> int:
     """Confine the process, unpack, and drain the input so that the writer never sees a broken pipe."""
-    os.chdir(sys.argv[1])
-    os.chroot(".")
     os.umask(0o022)
     unpacker = Unpacker()
     try:
+        view.enter(sys.argv[1], ())
         unpacker.run(sys.stdin.buffer)
         while sys.stdin.buffer.read(CHUNK):
             pass
