@@ -258,6 +258,8 @@ def test_frames_for_others_are_not_stolen(host: NetnsHost, on: bool, destination
     """The bridge does not learn bob's MAC on mallory's port; not from LLDP and 802.1X, which no rule sees."""
     if not on:
         host.run("ip link set br-1 type bridge no_linklocal_learn 0")
+    # else bob may say something of his own accord, and have his MAC back
+    host.run("sysctl -qw net.ipv6.conf.eth0.disable_ipv6=1", host.sandbox("bob"))
     with wire(host, "bob") as bob:
         bob.send(frame(BOB.mac, ALICE.mac, 0x88B5, b"here"))
     assert ports_of(host, BOB.mac) == {PORTS["bob"]}

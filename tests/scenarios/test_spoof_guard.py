@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -80,6 +81,22 @@ def test_the_option(host: Host) -> None:
     refused = host.run("docker network create -o fairway.spoof_guard=off bad")
     assert refused.returncode == 1
     assert "invalid value 'off' for fairway.spoof_guard: use true or false" in refused.stdout
+
+
+@pytest.mark.parametrize("harm", ["delete table bridge fairway", "flush chain bridge fairway guard"])
+def test_a_guard_that_somebody_takes_away_comes_back(host: Host, harm: str) -> None:
+    def table() -> str:
+        return re.sub(r" packets \d+ bytes \d+", "", host.run("nft list table bridge fairway").stdout)
+
+    def parts() -> list[str]:
+        return sorted(word for word in re.split(r"[\s,]+", table()) if word)
+
+    before = parts()
+    host.ok(f"nft {harm}")
+    deadline = time.monotonic() + 20
+    while parts() != before and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert parts() == before
 
 
 def test_the_default_network_follows_the_daemon(host: Host) -> None:
