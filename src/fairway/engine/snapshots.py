@@ -1,7 +1,7 @@
 """What is made of a container's file system: an image (commit), an archive (export)."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 import msgspec
 
@@ -58,7 +58,8 @@ class Snapshots:
                 )
             finally:
                 if freeze:
-                    await self._core.runtime.resume(container.id)
+                    with suppress(Conflict):  # it was ending already when it was frozen
+                        await self._core.runtime.resume(container.id)
         self._core.events.container(container, "commit", comment=comment, imageID=image.id)
         return image.id
 

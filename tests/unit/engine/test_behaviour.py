@@ -140,7 +140,8 @@ async def test_who_is_told_that_it_does_not_run_is_told_when_that_is_so_for_all(
         world.runtime.end(id_, 137)
         raise Conflict(f"container {id_} is not running")
 
-    monkeypatch.setattr(world.runtime, "pause", ended)
+    if noticed == "by the freezing":
+        monkeypatch.setattr(world.runtime, "pause", ended)
     monkeypatch.setattr(world.runtime, "resume", ended)
     with pytest.raises(Conflict, match="is not running"):
         await getattr(world.engine.containers, verb)("cc")
@@ -185,7 +186,10 @@ async def test_all_remembered_events_are_those_since_the_epoch(world: World) -> 
     assert [e async for e in world.engine.events.subscribe(0, 0)] == []
 
 
-async def test_committing_a_container_that_just_ended(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("noticed", ["by the freezing", "by the thawing"])
+async def test_committing_a_container_that_just_ended(
+    world: World, monkeypatch: pytest.MonkeyPatch, noticed: str
+) -> None:
     await world.run("cc")
 
     async def ended(container: str) -> None:
