@@ -64,7 +64,9 @@ def main(request: dict[str, Any]) -> int:
 
 
 def _tell(line: dict[str, Any]) -> None:
-    sys.stdout.buffer.write(json.dumps(line).encode() + b"\n")
+    """Names that are not UTF-8 are shown with U+FFFD, as Go's JSON does: JSON has no other way."""
+    text = json.dumps(line, ensure_ascii=False).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    sys.stdout.buffer.write(text.encode() + b"\n")
     sys.stdout.buffer.flush()
 
 

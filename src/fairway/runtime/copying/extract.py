@@ -40,8 +40,8 @@ class Extractor(Unpacker):
         path = names.inside(self._destination, entry.name)
         if path is None:
             raise BadArchive(f'"{entry.name}" is outside of "{self._destination}"')
-        if path == self._destination and entry.isdir():
-            return  # "./", the directory itself
+        if path == self._destination and (entry.isdir() or not self._keep_kinds):
+            return  # the directory itself: a file named "." must not replace all that is in it (as Docker)
         trees.make_directories(os.path.dirname(path))
         self._make_room(path, entry.isdir())
         self._create(archive, entry, path)

@@ -7,7 +7,6 @@ import io
 import json
 import lzma
 import tarfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -110,12 +109,9 @@ def test_a_lone_manifest_without_platform_is_taken() -> None:
 
 @pytest.mark.parametrize("kind", ["gzip", "bzip2", "xz"])
 def test_damaged_compression_is_the_archive_s_fault(kind: str, tmp_path: Path) -> None:
-    packed: dict[str, Callable[[bytes], bytes]] = {
-        "gzip": gzip.compress,
-        "bzip2": bz2.compress,
-        "xz": lzma.compress,
-    }
-    damaged = bytearray(packed[kind](b"content" * 100))
+    content = b"content" * 100
+    packed = {"gzip": gzip.compress(content), "bzip2": bz2.compress(content), "xz": lzma.compress(content)}
+    damaged = bytearray(packed[kind])
     damaged[len(damaged) // 2] ^= 0xFF
     path = tmp_path / "archive"
     path.write_bytes(damaged)
