@@ -152,7 +152,7 @@ class Engine:
             except subprocess.TimeoutExpired:
                 self._daemon.kill()
                 self._daemon.wait()
-        for pid in self.processes():
+        for pid in [*self.processes(), *self._children()]:  # containers that no daemon could remove
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self._channel.close()
@@ -200,6 +200,12 @@ class Engine:
                 with contextlib.suppress(OSError):
                     if os.readlink(entry / "ns/mnt") == own:
                         yield int(entry.name)
+
+    def _children(self) -> Iterator[int]:
+        """Of those: first processes of containers, which have mount namespaces of their own."""
+        for pid in self.processes():
+            with contextlib.suppress(OSError):
+                yield from map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
 
     # What measures use to prepare.
 
