@@ -245,13 +245,9 @@ class Containers:
                 self._must_run(container)
                 if container.state.status == "paused":
                     raise Conflict(f"Container {container.id} is already paused")
-                await self._core.runtime.pause(container.id)
-            else:
-                if container.state.status != "paused":
-                    raise Conflict(f"Container {container.id} is not paused")
-                await self._core.runtime.resume(container.id)
-            state = msgspec.structs.replace(container.state, status="paused" if frozen else "running")
-            await self._core.state.commit(msgspec.structs.replace(container, state=state))
+            elif container.state.status != "paused":
+                raise Conflict(f"Container {container.id} is not paused")
+            await self._lifecycle.freeze(container, frozen=frozen)
         self._core.events.container(container, "pause" if frozen else "unpause")
 
     # Streams.

@@ -77,6 +77,7 @@ class OciRuntime:
         conmon_path = command.find("conmon", "conmon")
         program = await choose(prefer)
         paths.make()
+        _clear_execs(paths)  # a daemon that was killed left them; it alone waited for them
         return cls(paths, program, conmon_path, machine.read())
 
     def settle(self, host: HostConfig) -> HostConfig:
@@ -145,12 +146,14 @@ class OciRuntime:
         await self._run("update", container, "--resources", str(self._paths.limits(container)))
 
     async def pause(self, container: str) -> None:
-        """Freeze all processes."""
-        await self._run("pause", container)
+        """See ``Runtime``."""
+        if not cgroups.frozen(container):
+            await self._run("pause", container)
 
     async def resume(self, container: str) -> None:
-        """Thaw all processes."""
-        await self._run("resume", container)
+        """See ``Runtime``."""
+        if cgroups.frozen(container):
+            await self._run("resume", container)
 
     async def _run(self, verb: str, container: str, *options: str) -> None:
         """One verb of the runtime. Raises Conflict when the container is not there for it, else System."""
@@ -330,6 +333,10 @@ class OciRuntime:
 
     async def cleanup(self) -> None:
         """At shutdown: remove the parent cgroup if no container uses it, and leftovers of execs."""
-        for directory in self._paths.execs.iterdir():
-            shutil.rmtree(directory, ignore_errors=True)
+        _clear_execs(self._paths)
         await asyncio.to_thread(cgroups.remove_parent, oci.CGROUP_PARENT)
+
+
+def _clear_execs(paths: Paths) -> None:
+    for directory in paths.execs.iterdir():
+        shutil.rmtree(directory, ignore_errors=True)

@@ -87,6 +87,8 @@ class FakeRuntime:
         self.fail_start: Fault | None = None
         self.fail_attach: Fault | None = None
         self.fail_update: Fault | None = None
+        self.fail_freeze: Fault | None = None
+        self.frozen: set[str] = set()
         self.limits: dict[str, HostConfig] = {}
         """What was asked for while the container ran."""
         self.before_start: Callable[[], Awaitable[None]] | None = None
@@ -123,6 +125,7 @@ class FakeRuntime:
         return await asyncio.shield(self.ends[container])
 
     def end(self, container: str, code: int) -> None:
+        self.frozen.discard(container)
         self.ends[container].set_result(Exit(code=code, finished=self._clock.now()))
 
     async def kill(self, container: str, signal: int) -> None:
@@ -135,9 +138,15 @@ class FakeRuntime:
             raise self.fail_update
         self.limits[container] = host
 
-    async def pause(self, container: str) -> None: ...
+    async def pause(self, container: str) -> None:
+        if self.fail_freeze:
+            raise self.fail_freeze
+        self.frozen.add(container)
 
-    async def resume(self, container: str) -> None: ...
+    async def resume(self, container: str) -> None:
+        if self.fail_freeze:
+            raise self.fail_freeze
+        self.frozen.discard(container)
 
     async def delete(self, container: str) -> None:
         await self.kill(container, 9)
