@@ -165,7 +165,9 @@ class Audit:
                 self.findings.append(f"{name}: {host_end} is missing on the host")
                 continue
             bridge = bridge_of(network)
-            self._say(outer.master == bridge, f"{name}: {host_end} is a port of {outer.master!r}, not {bridge}")
+            self._say(
+                outer.master == bridge, f"{name}: {host_end} is a port of {outer.master!r}, not {bridge}"
+            )
             self._say(outer.up, f"{name}: {host_end} is down")
         ways = self._ways(container)
         wanted = {f"default via {gateway}" for gateway, _ in ways.values()}
@@ -335,9 +337,7 @@ def audit(
     return Audit(where, real or read(where), said, frozenset(known), frozenset(seen))()
 
 
-def settled(
-    look: Callable[[], list[str]], patience: float = 5.0, pause: float = 0.05
-) -> list[str]:
+def settled(look: Callable[[], list[str]], patience: float = 5.0, pause: float = 0.05) -> list[str]:
     """What ``look`` finds once nothing moves any more, or when patience ends."""
     deadline = time.monotonic() + patience
     while (findings := look()) and time.monotonic() < deadline:

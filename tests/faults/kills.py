@@ -123,6 +123,7 @@ def recover(rig: Rig) -> None:
     for container in rig.api.get("/containers/json", all=1, filters='{"status":["paused"]}'):
         rig.api.call("POST", f"/containers/{container['Id']}/unpause")
     if rig.reset():
+        rig.accepted |= set(rig.audit())
         rig.baseline = rig.fingerprint()
 
 

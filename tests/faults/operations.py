@@ -159,9 +159,7 @@ OPERATIONS = {
     for operation in (
         Operation(
             "create network",
-            _post(
-                "/networks/create", network("new", ipv6=True, subnets=("10.9.0.0/24", "fd09::/64"))
-            ),
+            _post("/networks/create", network("new", ipv6=True, subnets=("10.9.0.0/24", "fd09::/64"))),
         ),
         Operation("create internal network", _post("/networks/create", network("new", internal=True))),
         Operation("remove network", _delete("/networks/new"), _closed_network, teardown=True),
@@ -245,19 +243,15 @@ OPERATIONS = {
             lambda rig: _run(rig, ports={"80/tcp": "18090"}),
         ),
         Operation("limit", _post("/containers/one/update", {"Memory": 64 << 20, "MemorySwap": -1}), _run),
-        Operation(
-            "prune containers", _post("/containers/prune"), _two_stopped, teardown=True, between=_some
-        ),
+        Operation("prune containers", _post("/containers/prune"), _two_stopped, teardown=True, between=_some),
         Operation(
             "prune networks",
             _post("/networks/prune"),
-            lambda rig: [
-                rig.api.post("/networks/create", network(f"new{i}")) for i in range(2)
-            ]
-            and None,
+            lambda rig: [rig.api.post("/networks/create", network(f"new{i}")) for i in range(2)] and None,
             teardown=True,
-            between=lambda now, before, after: _some(now, before, before | after)
-            or now.keys() >= after.keys(),
+            between=lambda now, before, after: (
+                _some(now, before, before | after) or now.keys() >= after.keys()
+            ),
         ),
         Operation("create volume", _post("/volumes/create", {"Name": "data"})),
         Operation(

@@ -45,6 +45,8 @@ class Rig:
         self.options: tuple[str, ...] = ()
         self.seen: set[str] = set()
         self.baseline: set[str] = set()
+        self.accepted: set[str] = set()
+        """Findings that were told once and that nothing mends; so each is told once only."""
         self.restarts = 0
         self._pidfd = -1
         self._points = str(directory / "points")
@@ -150,7 +152,8 @@ class Rig:
                 return [f"the API does not answer: {error}"]
             self.seen |= set(said.containers)
             known = frozenset((self.pid, self._nursery.pid))
-            return Audit(self.where, self.look(), said, known, frozenset(self.seen))()
+            found = Audit(self.where, self.look(), said, known, frozenset(self.seen))()
+            return [finding for finding in found if finding not in self.accepted]
 
         return settled(once, patience)
 
@@ -195,8 +198,7 @@ class Rig:
             shown = self.api.get(f"/containers/{name}/json")
             kept = {k: shown[k] for k in ("Id", "State", "RestartCount", "NetworkSettings")}
             lines.add(f"inspect {name}: {json.dumps(kept, sort_keys=True)}")
-        lines = {line for line in lines if "faults.daemon" not in line}
-        return lines
+        return {line for line in lines if "faults.daemon" not in line}
 
     def reset(self) -> list[str]:
         """Remove all but the baseline through the API; what then differs from it."""

@@ -27,7 +27,9 @@ class Plant:
 
 LEFT = {
     "veth": Plant(
-        "ip link add veth0123456 type veth peer name other", "ip link del veth0123456", "interface is left over"
+        "ip link add veth0123456 type veth peer name other",
+        "ip link del veth0123456",
+        "interface is left over",
     ),
     "marked interface": Plant(
         "ip link add some type bridge && ip link set some alias fairway:x",
@@ -37,7 +39,9 @@ LEFT = {
     "link that awaits its deletion": Plant(
         "ip link add gone-1 type bridge", "ip link del gone-1", "interface is left over: gone-1"
     ),
-    "address": Plant("ip addr add 10.99.0.1/24 dev docker0", "ip addr del 10.99.0.1/24 dev docker0", "address of"),
+    "address": Plant(
+        "ip addr add 10.99.0.1/24 dev docker0", "ip addr del 10.99.0.1/24 dev docker0", "address of"
+    ),
     "namespace": Plant(
         f"touch {RUN}/netns/leak && unshare --net mount --bind /proc/self/ns/net {RUN}/netns/leak",
         f"umount {RUN}/netns/leak; rm {RUN}/netns/leak",
@@ -65,7 +69,9 @@ LEFT = {
         f"mkdir {RUN}/bundles/{ID}", f"rmdir {RUN}/bundles/{ID}", f"file is left over: run/bundles/{ID}"
     ),
     "exit file": Plant(f"touch {RUN}/exits/{ID}", f"rm {RUN}/exits/{ID}", "file is left over: run/exits"),
-    "directory of an exec": Plant(f"mkdir {RUN}/execs/x", f"rmdir {RUN}/execs/x", "file is left over: run/execs"),
+    "directory of an exec": Plant(
+        f"mkdir {RUN}/execs/x", f"rmdir {RUN}/execs/x", "file is left over: run/execs"
+    ),
     "process": Plant(
         "setsid sleep 4321 >/dev/null 2>&1 & echo $! >/run/leak.pid",
         "kill $(cat /run/leak.pid); rm /run/leak.pid",
@@ -143,7 +149,12 @@ def test_damage_is_found(rig: Rig, name: str) -> None:
     ],
 )
 def test_rows_are_found(rig: Rig, kind: str, key: str, words: str) -> None:
-    with changed(rig, "INSERT INTO objects VALUES (?, ?, '{}')", "DELETE FROM objects WHERE kind = ? AND id = ?", (kind, key)):
+    with changed(
+        rig,
+        "INSERT INTO objects VALUES (?, ?, '{}')",
+        "DELETE FROM objects WHERE kind = ? AND id = ?",
+        (kind, key),
+    ):
         findings = rig.audit(0)
     assert any(words in finding for finding in findings), findings
     assert rig.audit() == []

@@ -81,7 +81,7 @@ class Restore:
         await self._core.state.commit(*left, delete=[endpoint])
 
     async def _take_back_volume(self, name: str) -> None:
-        """It was made for a container that did not come to be; for another one it stays."""
+        """It was being made, or removed; one that a container mounts stays."""
         state = self._core.state
         if any(mount.name == name for c in state.containers.values() for mount in c.mounts):
             return

@@ -1,7 +1,8 @@
 """The verbs of volumes: named directories that outlive containers.
 
-One that is made for a container is marked as being made until the container is there; anonymous ones go with
-their container, in the same transaction.
+One that is made for a container is marked until the container is there; anonymous ones go with their
+container, in the same transaction. A marked volume that nobody mounts is removed at the next start: a creation
+that was cut off has not happened, a removal has.
 """
 
 import asyncio
@@ -127,9 +128,14 @@ class Volumes:
             users = self.users(name)
             if users:
                 raise Conflict(f"remove {name}: volume is in use - [{', '.join(users)}]")
-            # the data first: after a crash in between the volume can be removed again; data alone could not
-            await asyncio.to_thread(self._core.files.remove_volume, name)
-            await self._core.state.commit(delete=[volume])
+            # Marked: cut off from here on, the next start goes on with it (see ``Restore``).
+            await self._core.state.commit(begin=volume)
+            try:
+                await asyncio.to_thread(self._core.files.remove_volume, name)
+                await self._core.state.commit(delete=[volume], end=volume)
+            except BaseException:
+                await record(self._core, end=volume)
+                raise
         self._core.events.emit("volume", "destroy", name, {"driver": "local"})
 
     async def size(self, name: str) -> int:

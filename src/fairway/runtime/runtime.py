@@ -29,6 +29,7 @@ from fairway.runtime import (
     command,
     conmon,
     devices,
+    faults,
     logs,
     machine,
     mounting,
@@ -90,10 +91,11 @@ class OciRuntime:
         if self._paths.bundle(container.id).exists():
             await self.delete(container.id)
         try:
-            config = await asyncio.to_thread(self._prepare, launch)
-            return await conmon.start(
-                self._conmon, self._program, self._paths, container, config["process"]["args"]
-            )
+            with faults.system(f"create container {container.id}"):
+                config = await asyncio.to_thread(self._prepare, launch)
+                return await conmon.start(
+                    self._conmon, self._program, self._paths, container, config["process"]["args"]
+                )
         except BaseException:
             await asyncio.shield(self.delete(container.id))
             raise
@@ -142,7 +144,8 @@ class OciRuntime:
         if not self._alive(container):
             raise Conflict(f"container {container} is not running")
         limits = resources.build(host, block_weight=self._machine.block_weight, unlimited=True)
-        await asyncio.to_thread(self._paths.limits(container).write_bytes, msgspec.json.encode(limits))
+        with faults.system(f"update container {container}"):
+            await asyncio.to_thread(self._paths.limits(container).write_bytes, msgspec.json.encode(limits))
         await self._run("update", container, "--resources", str(self._paths.limits(container)))
 
     async def pause(self, container: str) -> None:
@@ -220,7 +223,8 @@ class OciRuntime:
         await self._let_monitor_end(monitor, container)
         if task := self._ends.pop(container, None):
             await asyncio.wait({task}, timeout=1)
-        await asyncio.to_thread(self._clear, container)
+        with faults.system(f"delete container {container}"):
+            await asyncio.to_thread(self._clear, container)
         if status and (self._paths.state / container).exists():
             raise System(f"cannot delete container {container}: {output}")
 
@@ -235,11 +239,12 @@ class OciRuntime:
                 os.kill(monitor, signals.SIGKILL)
 
     def _clear(self, container: str) -> None:
+        """The bundle last: by it the next start finds what a daemon that was killed here has left."""
         mounting.unmount(self._paths.shm(container))
         cgroups.remove(container)
-        shutil.rmtree(self._paths.bundle(container), ignore_errors=True)
         self._paths.exit(container).unlink(missing_ok=True)
         (self._paths.sockets / container).unlink(missing_ok=True)
+        shutil.rmtree(self._paths.bundle(container), ignore_errors=True)
 
     async def attach(self, container: str) -> attach.AttachStreams:
         """See ``Runtime``. Raises NotFound or System when the container is not there."""
@@ -267,7 +272,8 @@ class OciRuntime:
             own_home=user_spec == container.config.user,
             available=self._machine.capabilities,
         )
-        return await execution.start(self._program, self._paths, container.id, request, spec)
+        with faults.system(f"exec in container {container.id}"):
+            return await execution.start(self._program, self._paths, container.id, request, spec)
 
     def logs(
         self,

@@ -24,7 +24,7 @@ from fairway.ipam.subnets import DEFAULT_POOLS, ula_pool
 from fairway.kernel.fake import FakeKernel
 from fairway.model.container import Config, Container, Exit, HostConfig
 from fairway.model.dns import NetworkNames, Zone
-from fairway.model.errors import Fault, NotFound, System
+from fairway.model.errors import Conflict, Fault, NotFound, System
 from fairway.model.image import Image, RootFilesystem
 from fairway.model.network import EndpointRequest
 from fairway.model.process import Launch, StreamName
@@ -141,6 +141,8 @@ class FakeRuntime:
     async def pause(self, container: str) -> None:
         if self.fail_freeze:
             raise self.fail_freeze
+        if container not in await self.running():
+            raise Conflict(f"container {container} is not running")
         self.frozen.add(container)
 
     async def resume(self, container: str) -> None:
