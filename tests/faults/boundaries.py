@@ -14,6 +14,7 @@ import shutil
 import sqlite3
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Sequence
 from functools import partial, wraps
 from typing import Any
@@ -87,6 +88,9 @@ def _netlink(points: Points) -> None:
 
     def exchange(self: Any, messages: Sequence[netlink.Message]) -> list[netlink.Answer]:
         """Messages that ask go through; the rest may be answered with an error, and are not sent then."""
+        with points.action("socket netlink", kills=False) as error:
+            if error:
+                raise oserror(error)
         answers: list[netlink.Answer | None] = []
         sent = []
         for message in messages:
@@ -130,6 +134,9 @@ def _store(points: Points) -> None:
 
     def commit(self: Any, changes: Any) -> None:
         with points.action("commit") as error:
+            if error == "STUCK":
+                time.sleep(1)
+                error = ""
             complaint.text = {
                 "ENOSPC": "database or disk is full",
                 "EROFS": "attempt to write a readonly database",

@@ -22,6 +22,7 @@ ERRORS = {
     "step": KERNEL,
     "netlink": KERNEL,
     "call": ("ENOMEM", "ENOSPC", "EPERM", "EBUSY"),
+    "socket": ("EBADF", "ENOBUFS"),
     "nft": ("ENOSPC", "ENOMEM", "EBUSY", "EPERM"),
     "commit": ("ENOSPC", "EROFS", "EIO"),
     "child": ("ENOENT", "EAGAIN", "EXIT"),

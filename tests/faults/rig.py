@@ -34,12 +34,17 @@ _TESTS = Path(__file__).parent.parent
 
 
 class Rig:
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, data_size: str = "") -> None:
+        """``data_size``: the data root is a tmpfs of that size."""
         self.host = Host(directory)
         self.log_path = directory / "fairwayd.log"
         self.log_path.touch()
         self.where = Where(self.host._host.pid, "/run/fairway", f"{directory}/data")
         self.api = Api(self.host.reachable_socket)
+        if data_size:
+            self.host.ok(
+                f"mkdir {self.where.data} && mount -t tmpfs -o size={data_size} none {self.where.data}"
+            )
         self.pid = 0
         self.limits: dict[str, int] = {}
         self.options: tuple[str, ...] = ()
@@ -282,8 +287,8 @@ def container(
 
 
 @contextlib.contextmanager
-def rig(directory: Path) -> Iterator[Rig]:
-    made = Rig(directory)
+def rig(directory: Path, data_size: str = "") -> Iterator[Rig]:
+    made = Rig(directory, data_size)
     try:
         made.build()
         yield made
