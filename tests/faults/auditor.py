@@ -44,9 +44,15 @@ class Said:
         return {id_: c for id_, c in self.containers.items() if c["State"]["Running"]}
 
     def sharers(self, container_id: str) -> list[dict[str, Any]]:
-        """Running containers in the network of this one."""
-        mode = f"container:{container_id}"
-        return [c for c in self.running().values() if c["HostConfig"]["NetworkMode"] == mode]
+        """Running containers in the network of this one, however they name it."""
+        names = (container_id, self.containers[container_id]["Name"].strip("/"))
+        modes = [f"container:{name}" for name in names]
+        return [c for c in self.running().values() if c["HostConfig"]["NetworkMode"] in modes]
+
+    def named(self, reference: str) -> dict[str, Any] | None:
+        """A container by id or name."""
+        names = {c["Name"].strip("/"): c for c in self.containers.values()}
+        return self.containers.get(reference) or names.get(reference)
 
     def owners(self) -> dict[str, dict[str, Any]]:
         """Containers that have a sandbox now, by its path."""
@@ -259,7 +265,7 @@ class Audit:
         else:
             owner = container
             if mode.startswith("container:"):
-                owner = self.said.containers.get(mode.partition(":")[2], container)
+                owner = self.said.named(mode.partition(":")[2]) or container
             box = self.real.sandboxes.get(owner["NetworkSettings"]["SandboxKey"])
             if box is None:
                 return  # a finding already, or an owner that was removed
@@ -358,11 +364,24 @@ def _addresses(settings: dict[str, Any]) -> Iterator[str]:
 
 
 def _mappings(container: dict[str, Any]) -> Iterator[tuple[str, int, str, int]]:
-    """Protocol, container's port, host's address and port."""
-    for inside, bindings in (container["NetworkSettings"]["Ports"] or {}).items():
+    """Protocol, container's port, host's address and port.
+
+    Of one that has ended while others run in its network inspect shows no ports, and it keeps them.
+    """
+    ports = container["NetworkSettings"]["Ports"]
+    if not container["State"]["Running"]:
+        ports = {
+            inside: [b | {"HostIp": address} for b in bindings for address in _hosts(b["HostIp"])]
+            for inside, bindings in (container["HostConfig"]["PortBindings"] or {}).items()
+        }
+    for inside, bindings in (ports or {}).items():
         number, _, protocol = inside.partition("/")
         for binding in bindings or ():
             yield protocol, int(number), binding["HostIp"], int(binding["HostPort"])
+
+
+def _hosts(address: str) -> tuple[str, ...]:
+    return (address,) if address else ("0.0.0.0", "::")
 
 
 def _monitors(processes: Iterable[Process]) -> dict[str, int]:

@@ -59,6 +59,12 @@ def _stopped(now: View, before: View, after: View) -> bool:
     return now == expected
 
 
+def _ended(now: View, before: View, after: View) -> bool:
+    """As before, but ended, or as Docker leaves what it could not remove wholly: dead, to be removed again."""
+    here = now.get("container /one", {})
+    return here.get("status") in ("exited", "dead") and not here["attached"] and now.keys() == before.keys()
+
+
 def _some(now: View, before: View, after: View) -> bool:
     """Several objects go one after the other."""
     return after.items() <= now.items() <= before.items()
@@ -67,7 +73,7 @@ def _some(now: View, before: View, after: View) -> bool:
 def _created(now: View, before: View, after: View) -> bool:
     """The container, and nothing but: it is created by one request and started by the next."""
     added = now.keys() - before.keys()
-    return added <= {"container /one", "volume data"} and (
+    return added <= {"container /one", "volume (anonymous)"} and (
         "container /one" not in now or now["container /one"]["status"] in ("created", "exited")
     )
 
@@ -127,7 +133,10 @@ def _execute(rig: Rig) -> Reply:
     )
     if not made.ok:
         return made
-    return rig.api.call("POST", f"/exec/{made.body['Id']}/start", {"Detach": False, "Tty": False})
+    started = rig.api.call("POST", f"/exec/{made.body['Id']}/start", {"Detach": False, "Tty": False})
+    code = rig.api.get(f"/exec/{made.body['Id']}/json")["ExitCode"] if started.ok else 0
+    # As with Docker the answer has begun when the command is started: an error comes as its output.
+    return Reply(500, {"message": started.body[8:].decode().strip()}) if code else started
 
 
 def _closed_network(rig: Rig) -> None:
@@ -199,20 +208,20 @@ OPERATIONS = {
         Operation("unpause", _post("/containers/one/unpause"), lambda rig: _paused(rig)),
         Operation("rename", _post("/containers/one/rename", name="other"), _run),
         Operation("exec", _execute, _run),
-        Operation("remove", _delete("/containers/one", v=1), _create_full, teardown=True),
+        Operation("remove", _delete("/containers/one", v=1), _create_full, teardown=True, between=_ended),
         Operation(
             "remove by force",
             _delete("/containers/one", force=1, v=1),
             lambda rig: _run(rig, ports={"80/tcp": "18090"}, binds=["data:/data"]),
             teardown=True,
-            between=_stopped,
+            between=_ended,
         ),
         Operation(
             "remove who lends its network",
             _delete("/containers/one", force=1),
             _sharing,
             teardown=True,
-            between=lambda now, before, after: now["container /one"]["status"] == "exited",
+            between=lambda now, before, after: now["container /one"]["status"] in ("exited", "dead"),
         ),
         Operation("run and remove", _run_and_remove, teardown=True, between=_created),
         Operation(

@@ -146,7 +146,7 @@ def read(where: Where) -> Reality:
     found.files = set(_files(where))
     found.cgroups = {d.name for d in CGROUPS.glob("*/fairway/*") if _HEX.fullmatch(d.name)}
     found.cgroups |= {d.name for d in CGROUPS.glob("fairway/*") if _HEX.fullmatch(d.name)}
-    found.rows = _rows(where.root(f"{where.data}/fairway.db"))
+    found.rows = _rows(Path(where.data) / "fairway.db")
     return found
 
 

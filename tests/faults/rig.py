@@ -36,15 +36,17 @@ _TESTS = Path(__file__).parent.parent
 class Rig:
     def __init__(self, directory: Path, data_size: str = "") -> None:
         """``data_size``: the data root is a tmpfs of that size."""
+        self._disk = data_size and f"{directory}/data"
+        if self._disk:
+            os.mkdir(self._disk)
+            subprocess.run(
+                ["mount", "-t", "tmpfs", "-o", f"size={data_size}", "none", self._disk], check=True
+            )
         self.host = Host(directory)
         self.log_path = directory / "fairwayd.log"
         self.log_path.touch()
         self.where = Where(self.host._host.pid, "/run/fairway", f"{directory}/data")
         self.api = Api(self.host.reachable_socket)
-        if data_size:
-            self.host.ok(
-                f"mkdir {self.where.data} && mount -t tmpfs -o size={data_size} none {self.where.data}"
-            )
         self.pid = 0
         self.limits: dict[str, int] = {}
         self.options: tuple[str, ...] = ()
@@ -254,6 +256,8 @@ class Rig:
             self._orders.close()
         self._nursery.wait(10)
         self.host.close()
+        if self._disk:
+            subprocess.run(["umount", "-l", self._disk], check=True)
 
 
 def network(

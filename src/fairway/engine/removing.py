@@ -14,7 +14,7 @@ from fairway.engine.teardown import record
 from fairway.engine.volumes import Volumes
 from fairway.engine.waiters import Waiters
 from fairway.model.container import Container, Exit, Status
-from fairway.model.errors import Conflict, NotFound
+from fairway.model.errors import Conflict, Fault, NotFound
 from fairway.model.request import PruneFilter
 
 
@@ -89,8 +89,10 @@ class Removing:
                 for volume in own:
                     await asyncio.to_thread(core.files.remove_volume, volume.name)
                 await core.state.commit(delete=[going, *core.state.endpoints_of(container.id), *own])
-            except BaseException:  # as in Docker it stays, dead, and can be removed again
+            except BaseException as e:  # as in Docker it stays, dead, and can be removed again
                 await record(core, _with_status(container, "dead"))
+                if isinstance(e, Fault):
+                    self._waiters.stays(container.id, e)
                 raise
         self._lifecycle.forget(container.id)
         core.events.container(container, "destroy")

@@ -55,6 +55,7 @@ class State:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="store")
+        self._writer.submit(int)  # its thread is there from now on; later the host may have none left
         self._encoder = msgspec.json.Encoder()
         self.networks: dict[str, Network] = {}
         self.containers: dict[str, Container] = {}

@@ -45,6 +45,7 @@ class Conntrack:
         self._table = Table()
         self._gone: SimpleQueue[Flows] = SimpleQueue()
         self._pool = ThreadPoolExecutor(1, "kernel-conntrack")
+        self._pool.submit(int)  # its thread is there from now on; later the host may have none left
         self._running: list[Future[str]] = []
         """What was begun, each with the error that it ends in, empty if none."""
 

@@ -37,6 +37,7 @@ class Reaper:
         self._group = self._first = 1 << 30 | secrets.randbits(28)
         self._members = 0
         self._pool = ThreadPoolExecutor(1, "kernel-reaper")
+        self._pool.submit(int)  # its thread is there from now on; later the host may have none left
         self._last: Future[None] | None = None
         self._failures: dict[int, str] = {}
         """By group; tried again with each later deletion."""

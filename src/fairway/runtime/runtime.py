@@ -216,17 +216,31 @@ class OciRuntime:
         if not bundle.exists():
             return
         monitor = conmon.read_pid(self._paths.monitor_pid(container))
-        status, output = 0, ""
-        if (self._paths.state / container).exists():
-            argv = [self.path, "--root", str(self._paths.state), "delete", "--force", container]
-            status, output = await command.run(argv)
+        output = await self._have_deleted(container)
         await self._let_monitor_end(monitor, container)
+        if output and self._alive(container):
+            raise System(f"cannot delete container {container}: {output}")
         if task := self._ends.pop(container, None):
             await asyncio.wait({task}, timeout=1)
         with faults.system(f"delete container {container}"):
             await asyncio.to_thread(self._clear, container)
-        if status and (self._paths.state / container).exists():
-            raise System(f"cannot delete container {container}: {output}")
+
+    async def _have_deleted(self, container: str) -> str:
+        """The runtime's ``delete``; why it failed, empty if well. Then, too, the process is killed.
+
+        What it does not delete of an ended container is cleared here: the program may be missing, or broken.
+        """
+        if not (self._paths.state / container).exists():
+            return ""
+        argv = [self.path, "--root", str(self._paths.state), "delete", "--force", container]
+        try:
+            status, output = await command.run(argv)
+        except System as fault:
+            status, output = 1, fault.message
+        if not status:
+            return ""
+        await self.kill(container, signals.SIGKILL)
+        return output or f"{self.name} delete: exit status {status}"
 
     async def _let_monitor_end(self, monitor: int, container: str) -> None:
         """conmon ends by itself after its container; one that does not is ended."""
@@ -244,7 +258,9 @@ class OciRuntime:
         cgroups.remove(container)
         self._paths.exit(container).unlink(missing_ok=True)
         (self._paths.sockets / container).unlink(missing_ok=True)
-        shutil.rmtree(self._paths.bundle(container), ignore_errors=True)
+        for directory in (self._paths.state / container, self._paths.bundle(container)):
+            if directory.exists():
+                shutil.rmtree(directory)
 
     async def attach(self, container: str) -> attach.AttachStreams:
         """See ``Runtime``. Raises NotFound or System when the container is not there."""

@@ -403,3 +403,18 @@ async def test_a_removal_that_was_cut_off_is_finished_as_it_was_asked_for(
     await world.restart()
     assert not world.engine.containers.all()
     assert world.files.volumes == (set() if volumes else {name})
+
+
+async def test_who_waits_for_a_removal_that_fails_is_told(world: World) -> None:
+    await world.run("aa", auto_remove=True)
+    container = world.engine.containers.find("aa")
+    waiter = world.engine.containers.waiter("aa", "removed")
+
+    async def mounted(_: str) -> None:
+        raise Conflict("root filesystem is mounted")
+
+    world.images.discard = mounted  # type: ignore[method-assign]
+    world.runtime.end(container.id, 0)
+    with pytest.raises(Conflict, match="mounted"):
+        await waiter
+    assert world.engine.containers.find("aa").state.status == "dead"
