@@ -4,12 +4,13 @@ SHELL := /bin/bash
 # A docker command that scripts/install.sh unpacked is found last.
 export PATH := $(PATH):$(CURDIR)/.venv/bin
 
-.PHONY: help install demo run test unit check format bench clean
+.PHONY: help install demo run test unit faults check format bench clean
 
 help:
 	@echo "make demo    install, then two networks with real containers and real pings"
 	@echo "make test    install, then all tests (root)"
 	@echo "make unit    the tests that need no root"
+	@echo "make faults  kill and refuse the daemon at each boundary of each operation (root, a quarter of an hour)"
 	@echo "make check   format, lint, types, layers, documentation"
 	@echo "make run     fairwayd in the foreground, on /run/fairway/fairway.sock"
 	@echo "make bench   side by side with dockerd, as a table of medians and ratios"
@@ -39,10 +40,18 @@ test:
 	$(PYTEST) tests/unit
 	$(PYTEST) tests/contract tests/netns
 	$(PYTEST) tests/scenarios tests/suites
+	$(PYTEST) tests/faults
 
 unit:
 	@scripts/install.sh unit
 	$(PYTEST) tests/unit
+
+# Two hosts side by side; each tells what it does, the last lines the sums.
+faults:
+	@scripts/root.sh faults
+	@scripts/install.sh dev
+	@$(REQUIREMENTS)
+	FAULTS=all $(PYTEST) -n 2 --dist worksteal tests/faults
 
 check:
 	@scripts/install.sh unit

@@ -221,7 +221,7 @@ class Audit:
     def _published(self, container: dict[str, Any]) -> Iterator[tuple[str, ...]]:
         ways, mappings = self._ways(container), list(_mappings(container))
         for protocol, inside, address, port in mappings:
-            kind = ipaddress.ip_address(address).version
+            kind = int(ipaddress.ip_address(address).version)
             wild = ipaddress.ip_address(address).is_unspecified
             name = ("publish" if kind in ways else "proxied") + ("6" if kind == 6 else "")
             where = (protocol, str(port)) if wild else (address, protocol, str(port))

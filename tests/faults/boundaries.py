@@ -148,7 +148,7 @@ def _store(points: Points) -> None:
 
     sqlite.SqliteStore.commit = commit  # type: ignore[method-assign]
     connect = sqlite3.connect
-    sqlite3.connect = lambda *a, **k: connect(*a, **{"factory": Connection} | k)  # type: ignore[assignment]
+    sqlite3.connect = lambda *a, **k: connect(*a, **{"factory": Connection} | k)
 
 
 def _children(points: Points) -> None:
@@ -163,7 +163,7 @@ def _children(points: Points) -> None:
                     raise failure
                 super().__init__(argv, *rest, **options)
 
-    subprocess.Popen = Popen  # type: ignore[misc]
+    subprocess.Popen = Popen  # type: ignore[misc, assignment]
 
 
 def _program(argv: Sequence[str]) -> str:

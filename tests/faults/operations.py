@@ -1,7 +1,7 @@
 """The operations that are killed and refused, each with what it stands on.
 
-``prepare`` makes, on top of the baseline, what the operation needs; ``act`` is the operation, one request or a
-few; ``between`` says which states it may be caught in besides "not begun" and "done", where it consists of
+``prepare`` makes, on top of the baseline, what the operation needs; ``act`` is the operation, one request or
+a few; ``between`` says which states it may be caught in besides "not begun" and "done", where it consists of
 parts that Docker does not join either: a process that was ended stays ended.
 """
 
@@ -22,7 +22,7 @@ class Operation:
     act: Callable[[Rig], Reply]
     prepare: Callable[[Rig], None] = lambda rig: None
     teardown: bool = False
-    """It takes away: where the kernel refuses, it goes on, says so in the log, and the next start clears up."""
+    """It takes away: what the kernel refuses is logged, and the next start clears it up."""
     between: Callable[[View, View, View], bool] = lambda now, before, after: False
 
 
@@ -60,7 +60,7 @@ def _stopped(now: View, before: View, after: View) -> bool:
 
 
 def _ended(now: View, before: View, after: View) -> bool:
-    """As before, but ended, or as Docker leaves what it could not remove wholly: dead, to be removed again."""
+    """As before, but ended; or dead, as Docker leaves what it could not remove wholly."""
     here = now.get("container /one", {})
     return here.get("status") in ("exited", "dead") and not here["attached"] and now.keys() == before.keys()
 
@@ -141,6 +141,11 @@ def _execute(rig: Rig) -> Reply:
 
 def _closed_network(rig: Rig) -> None:
     rig.api.post("/networks/create", network("new", ipv6=True, subnets=("10.9.0.0/24", "fd09::/64")))
+
+
+def _two_networks(rig: Rig) -> None:
+    for name in ("new0", "new1"):
+        rig.api.post("/networks/create", network(name))
 
 
 def _two_stopped(rig: Rig) -> None:
@@ -256,17 +261,15 @@ OPERATIONS = {
         Operation(
             "prune networks",
             _post("/networks/prune"),
-            lambda rig: [rig.api.post("/networks/create", network(f"new{i}")) for i in range(2)] and None,
+            _two_networks,
             teardown=True,
-            between=lambda now, before, after: (
-                _some(now, before, before | after) or now.keys() >= after.keys()
-            ),
+            between=_some,
         ),
         Operation("create volume", _post("/volumes/create", {"Name": "data"})),
         Operation(
             "remove volume",
             _delete("/volumes/data"),
-            lambda rig: rig.api.post("/volumes/create", {"Name": "data"}) and None,
+            lambda rig: void(rig.api.post("/volumes/create", {"Name": "data"})),
             teardown=True,
         ),
     )

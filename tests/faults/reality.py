@@ -111,7 +111,7 @@ class Reality:
 
 @dataclass
 class Where:
-    """A daemon: ``anchor`` is a process in its host's namespaces; ``run`` and ``data`` its directories there."""
+    """A daemon: ``anchor`` is a process in its host's namespaces; ``run`` and ``data`` are its directories."""
 
     anchor: int
     run: str

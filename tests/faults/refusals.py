@@ -82,7 +82,7 @@ def refuse(rig: Rig, operation: Operation, recording: Recording, chosen: list[Ca
             or "failed: " in reply.message
             or all("left over: gone-" in x for x in left)
         )
-        if left and (operation.teardown or case.again) and reported:
+        if left and (operation.teardown or case.again or reply.ok) and reported:
             rig.restart()
             left = rig.audit()
         found += left

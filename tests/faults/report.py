@@ -13,6 +13,5 @@ def told(what: str, operation: str, possible: int, result: Result) -> None:
     _totals[what] += result.cases
     _totals[f"{what}, not reached"] += result.missed
     sums = ", ".join(f"{name} {count}" for name, count in _totals.items())
-    sys.__stderr__.write(  # type: ignore[union-attr]
-        f"\n{what} {operation}: {result.cases} of {possible} cases, {len(result.findings)} findings ({sums})\n"
-    )
+    line = f"{what} {operation}: {result.cases} of {possible} cases, {len(result.findings)} findings ({sums})"
+    sys.__stderr__.write(f"\n{line}\n")  # type: ignore[union-attr]

@@ -1,7 +1,7 @@
 """Which cases are run: all of them (``FAULTS=all``, minutes), or a few of each operation (seconds).
 
-The few are the same in each run, and over all operations they come from every kind of boundary: each operation
-takes those of its cases whose kind has been seen least, beginning at a place of its own.
+The few are the same in each run, and over all operations they come from every kind of boundary: each
+operation takes those of its cases whose kind has been seen least, beginning at a place of its own.
 """
 
 import os

@@ -1,8 +1,8 @@
 """The verbs of volumes: named directories that outlive containers.
 
 One that is made for a container is marked until the container is there; anonymous ones go with their
-container, in the same transaction. A marked volume that nobody mounts is removed at the next start: a creation
-that was cut off has not happened, a removal has.
+container, in the same transaction. A marked volume that nobody mounts is removed at the next start: what was
+being made has not happened, what was being removed has.
 """
 
 import asyncio

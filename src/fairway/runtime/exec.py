@@ -113,7 +113,7 @@ async def start(
 
 @contextlib.contextmanager
 def _directory(paths: Paths) -> Iterator[Path]:
-    """For one start; should it stay, the command runs all the same, and the daemon's end or start clears it."""
+    """For one start. Should it stay, the daemon clears it when it ends or starts; the command runs anyway."""
     directory = Path(tempfile.mkdtemp(dir=paths.execs))
     try:
         yield directory

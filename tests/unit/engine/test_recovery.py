@@ -413,7 +413,7 @@ async def test_who_waits_for_a_removal_that_fails_is_told(world: World) -> None:
     async def mounted(_: str) -> None:
         raise Conflict("root filesystem is mounted")
 
-    world.images.discard = mounted  # type: ignore[method-assign]
+    world.images.discard = mounted  # type: ignore[method-assign, assignment]
     world.runtime.end(container.id, 0)
     with pytest.raises(Conflict, match="mounted"):
         await waiter
