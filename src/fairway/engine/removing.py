@@ -72,6 +72,13 @@ class Removing:
         await self._remove(container, volumes=True)
 
     async def _remove(self, container: Container, *, volumes: bool) -> None:
+        try:
+            await self._take_away(container, volumes=volumes)
+        except Fault as fault:
+            self._waiters.stays(container.id, fault)
+            raise
+
+    async def _take_away(self, container: Container, *, volumes: bool) -> None:
         """``volumes``: those that are its own go, too. Else it forgets them first, so that a removal which is
         cut off does not need to remember."""
         core = self._core
@@ -89,10 +96,8 @@ class Removing:
                 for volume in own:
                     await asyncio.to_thread(core.files.remove_volume, volume.name)
                 await core.state.commit(delete=[going, *core.state.endpoints_of(container.id), *own])
-            except BaseException as e:  # as in Docker it stays, dead, and can be removed again
+            except BaseException:  # as in Docker it stays, dead, and can be removed again
                 await record(core, _with_status(container, "dead"))
-                if isinstance(e, Fault):
-                    self._waiters.stays(container.id, e)
                 raise
         self._lifecycle.forget(container.id)
         core.events.container(container, "destroy")
