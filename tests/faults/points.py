@@ -1,8 +1,8 @@
 """The boundaries of the daemon under test: what it does to the world, one action after another.
 
 An action has a label (``step +Veth``, ``commit``, ``child crun start``, ``file write config.json``) and,
-among those of its label, a number: together its place. Before and after each action the daemon can be killed; at
-each action an error can be put in. The harness says over a socket what shall happen:
+among those of its label, a number: together its place. Before and after each action the daemon can be
+killed; at each action an error can be put in. The harness says over a socket what shall happen:
 
     {"do": "record"}                                  note all places from here on
     {"do": "recorded"}                                the places noted, in order

@@ -111,7 +111,7 @@ class Reality:
 
 @dataclass
 class Where:
-    """A daemon: ``anchor`` is a process in its host's namespaces; ``run`` and ``data`` are its directories."""
+    """A daemon, by a process in its host's namespaces, and its directories there."""
 
     anchor: int
     run: str

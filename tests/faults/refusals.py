@@ -80,7 +80,8 @@ def refuse(rig: Rig, operation: Operation, recording: Recording, chosen: list[Ca
         reported = (
             "level=warning" in log
             or "failed: " in reply.message
-            or all("left over: gone-" in x for x in left)
+            or (operation.teardown and not reply.ok)
+            or all("left over: gone-" in finding for finding in left)
         )
         if left and (operation.teardown or case.again or reply.ok) and reported:
             rig.restart()

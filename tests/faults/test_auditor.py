@@ -47,7 +47,9 @@ LEFT = {
         "namespace file is left over",
     ),
     "stale namespace file": Plant(
-        f"touch {RUN}/netns/leak", f"rm {RUN}/netns/leak", "namespace file is left over"
+        f"touch {RUN}/netns/stale",
+        f"rm {RUN}/netns/stale",
+        f"namespace file is left over: {RUN}/netns/stale",
     ),
     "mount": Plant(
         f"mkdir {RUN}/rootfs/{ID} && mount -t tmpfs none {RUN}/rootfs/{ID}",
