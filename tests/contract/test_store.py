@@ -1,11 +1,15 @@
 """One suite for all stores: what is committed is there, wholly, also after a new start."""
 
-from collections.abc import Callable
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from fairway.engine.protocols import Store
+from fairway.engine.state import State
+from fairway.model.container import Volume
 from fairway.model.errors import System
 from fairway.model.record import Change, Delete, Put
 from fairway.store.memory import MemoryStore
@@ -23,7 +27,13 @@ def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
 
 
 def rows(store: Store) -> dict[tuple[str, str], bytes]:
-    return {(row.kind, row.id): row.data for row in store.load()}
+    found: list[Put] = []
+    store.load(found.append)
+    return {(row.kind, row.id): row.data for row in found}
+
+
+def volume(name: str) -> Volume:
+    return Volume(name=name, mountpoint="/v" * 100, created=1)
 
 
 def commit(store: Store, *changes: Change) -> None:
@@ -48,28 +58,73 @@ def test_delete_is_idempotent(reopen: Open) -> None:
     store.close()
 
 
-def test_sqlite_refuses_a_newer_schema(tmp_path: Path) -> None:
-    import sqlite3
-
-    path = tmp_path / "state.db"
-    SqliteStore(path).close()
-    with sqlite3.connect(path) as db:
-        db.execute("PRAGMA user_version=99")
-    db.close()
-    with pytest.raises(System, match="schema 99, this version knows 1"):
-        SqliteStore(path)
-
-
-def test_sqlite_names_a_damaged_file(tmp_path: Path) -> None:
-    path = tmp_path / "state.db"
-    path.write_bytes(b"not a database, for sure" * 100)
-    with pytest.raises(System, match=r"cannot use the state file .*state\.db"):
-        SqliteStore(path)
-
-
 def test_sqlite_transactions_are_whole(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "state.db")
     with pytest.raises(System):
         commit(store, Put("network", "a", b"1"), Put("network", "b", None))  # type: ignore[arg-type]
     assert rows(store) == {}
     store.close()
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 512 KB."""
+    mounted = tmp_path / "small"
+    mounted.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "small", str(mounted)], check=True)
+    yield mounted
+    subprocess.run(["umount", str(mounted)], check=True)
+
+
+@pytest.mark.root
+async def test_a_full_disk(small: Path) -> None:
+    """The change is refused and undone, in memory, too; the next one works when there is room again."""
+    path = small / "state.db"
+    state = State(SqliteStore(path))
+    await state.commit(volume("before"))
+    (small / "filler").write_bytes(bytes((shutil.disk_usage(small).free // 4096) * 4096))
+    with pytest.raises(System, match=r"cannot write the state file .*(full|no space left)"):
+        for number in range(1000):
+            await state.commit(volume(f"v{number}"), delete=[volume("before")], begin=volume("before"))
+    assert "before" in state.volumes
+    kept = set(state.volumes)
+    (small / "filler").unlink()
+    await state.commit(volume("after"))
+    state.close()
+    again = State(SqliteStore(path))
+    again.load()
+    assert set(again.volumes) == {*kept, "after"} == set(state.volumes)
+    again.close()
+
+
+@pytest.mark.root
+def test_a_full_disk_at_start(small: Path) -> None:
+    path = small / "state.db"
+    (small / "filler").write_bytes(bytes(shutil.disk_usage(small).free))
+    with pytest.raises(System, match=r"cannot use the state file .*(full|no space left)"):
+        SqliteStore(path)
+    (small / "filler").unlink()
+    SqliteStore(path).close()
+
+
+@pytest.mark.root
+def test_a_file_system_that_is_read_only(small: Path) -> None:
+    path = small / "state.db"
+    SqliteStore(path).close()
+    subprocess.run(["mount", "-o", "remount,ro", str(small)], check=True)
+    with pytest.raises(System, match=r"cannot use the state file .*state\.db: Read-only file system"):
+        SqliteStore(path)
+
+
+async def test_a_disk_that_becomes_read_only(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "state.db")
+    state = State(store)
+    await state.commit(volume("before"))
+    store._db.execute("PRAGMA query_only=1")
+    with pytest.raises(System, match=r"cannot write the state file .*readonly"):
+        await state.commit(volume("after"), delete=[volume("before")])
+    assert set(state.volumes) == {"before"}
+    store._db.execute("PRAGMA query_only=0")
+    await state.commit(volume("after"))
+    assert {name for _, name in rows(store)} == {"before", "after"}
+    state.close()

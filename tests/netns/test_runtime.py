@@ -57,7 +57,7 @@ def nothing_left(tmp_path: Path) -> Iterator[None]:
     mounts = Path("/proc/self/mountinfo").read_text()
     assert str(tmp_path) not in mounts
     assert not [p for p in _processes() if str(tmp_path) in p], "processes left"
-    assert not [d for d in Path("/sys/fs/cgroup").glob("**/fairway/*/") if d.name in Box.ids], "cgroups left"
+    assert not [d for d, _, _ in os.walk("/sys/fs/cgroup") if Path(d).name in Box.ids], "cgroups left"
 
 
 def _processes() -> list[str]:
@@ -263,19 +263,79 @@ async def test_next_daemon_takes_over(runtime: OciRuntime, rootfs: str, tmp_path
         await third.wait(box.id)
 
 
-async def test_killed_monitor(runtime: OciRuntime, rootfs: str, tmp_path: Path) -> None:
-    """The container goes on; its end is noticed, its exit code is lost."""
+def kill_monitor(box: Box, tmp_path: Path) -> None:
+    os.kill(int((tmp_path / "run/bundles" / box.id / "conmon.pid").read_text()), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("frozen", [False, True], ids=["running", "paused"])
+async def test_killed_monitor(runtime: OciRuntime, rootfs: str, tmp_path: Path, frozen: bool) -> None:
+    """Whoever has no monitor is killed, as with Docker; streams, logs and waiting end."""
+    box = Box(runtime, rootfs, "setsid sleep 100 & echo ready; exec sleep 100")
+    streams = await box.create()
+    await runtime.start(box.id)
+    await until(streams, b"ready")
+    waiting = asyncio.create_task(runtime.wait(box.id))
+    following = asyncio.create_task(box.logs(follow=True))
+    reading = asyncio.create_task(drain(streams))
+    processes = await runtime.processes(box.id)
+    assert len(processes) == 2
+    if frozen:
+        await runtime.pause(box.id)
+    before = time.time_ns()
+    kill_monitor(box, tmp_path)
+    end = await waiting
+    assert (end.code, end.oom_killed) == (137, False)
+    assert abs(end.finished - before) < 10_000_000_000
+    assert await runtime.running() == {}
+    assert await runtime.processes(box.id) == []
+    assert [line.text for line in await following] == [b"ready\n"]
+    await reading
+    other = await OciRuntime.open(tmp_path / "run", tmp_path / "data", runtime.name)
+    assert await other.wait(box.id) == end
+
+
+async def test_a_monitor_killed_while_no_daemon_looked(
+    runtime: OciRuntime, rootfs: str, tmp_path: Path
+) -> None:
     box = Box(runtime, rootfs, ("sleep", "100"))
     (await box.create()).close()
     await runtime.start(box.id)
-    waiting = asyncio.create_task(runtime.wait(box.id))
-    await asyncio.sleep(0)
-    os.kill(int((tmp_path / "run/bundles" / box.id / "conmon.pid").read_text()), signal.SIGKILL)
-    done, _ = await asyncio.wait({waiting}, timeout=0.3)
-    assert not done
+    kill_monitor(box, tmp_path)
+    other = await OciRuntime.open(tmp_path / "run", tmp_path / "data", runtime.name)
+    assert await other.running() == {box.id: box.pid}
+    assert (await other.wait(box.id)).code == 137
+    await other.delete(box.id)
+    assert list((tmp_path / "run/exits").iterdir()) == []
+
+
+async def test_a_container_that_is_being_created_has_no_monitor_yet(
+    runtime: OciRuntime, rootfs: str, tmp_path: Path
+) -> None:
+    box = Box(runtime, rootfs, ("sleep", "100"))
+    (await box.create()).close()
+    written = tmp_path / "run/bundles" / box.id / "conmon.pid"
+    written.rename(tmp_path / "later")
+    with pytest.raises(NotFound):
+        await runtime.wait(box.id)
+    assert await box.logs(follow=True) == []
+    (tmp_path / "later").rename(written)
     assert await runtime.running() == {box.id: box.pid}
+    waiting = asyncio.create_task(runtime.wait(box.id))
+    await runtime.start(box.id)
+    await runtime.kill(box.id, signal.SIGTERM)
     await runtime.kill(box.id, signal.SIGKILL)
-    assert (await waiting).code == 255
+    assert (await waiting).code == 137
+
+
+async def test_a_monitor_that_ended_is_not_one_that_was_killed(runtime: OciRuntime, rootfs: str) -> None:
+    """Whenever one looks: 3, never 137."""
+    for _ in range(5):
+        box = Box(runtime, rootfs, "exit 3")
+        (await box.create()).close()
+        waiting = asyncio.create_task(runtime.wait(box.id))
+        await runtime.start(box.id)
+        assert (await waiting).code == 3
+        await runtime.delete(box.id)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,11 @@
-"""A daemon that starts again where nothing has changed has nothing to do, whatever runs there."""
+"""A daemon that starts again where nothing has changed has nothing to do, whatever runs there; where nothing
+is left but its data, after a reboot of the host, it makes everything as it was.
+"""
 
+import contextlib
+import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -67,5 +72,87 @@ def test_nothing_to_do(tmp_path: Path, options: tuple[str, ...]) -> None:
             assert "in line with the state" not in log, log
             assert "warning" not in log.lower(), log
         assert host.ok("ip -br address") == addresses
+    finally:
+        host.close()
+
+
+BEFORE_THE_REBOOT = """
+set -e
+fairway network create --ipv6 --subnet 10.7.0.0/24 --subnet fd07::/64 six
+fairway network create --internal inside
+run() { name=$1; shift; fairway run -d --name $name "$@"; }
+run web --restart always --network six -p 80 -p 8080:81 -p 53:53/udp busybox httpd -f -p 81 -h /etc
+run side --restart always --network container:web busybox sleep 600
+run idle --restart always --network container:web busybox sleep 600
+run db --restart unless-stopped --network six --network-alias store busybox sleep 600
+run both --restart unless-stopped -p 80 --mac-address 02:42:ac:11:00:99 busybox sleep 600
+fairway network connect six both
+fairway network connect inside both
+run shut --restart unless-stopped --network six busybox sleep 600
+run tried --restart on-failure --network inside busybox sleep 600
+run plain --network six -p 8081:80 busybox sleep 600
+run gone --rm --network none busybox sleep 600
+fairway stop -t 0 idle shut
+"""
+STATES = """web running 0
+side running 0
+idle running 0
+db running 0
+both running 0
+shut exited 137
+tried running 0
+plain exited 255
+"""
+NETWORKS = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{.GlobalIPv6Address}} {{.MacAddress}} {{end}}"
+HAD = f"""
+set -e
+fairway inspect -f '{{{{.Name}}}} {{{{.NetworkSettings.Ports}}}} {NETWORKS}' web side idle db both tried plain
+for name in web both; do fairway exec $name ip -o link | sed 's/@.*mtu/ mtu/'; done
+ip -br link | grep -E '^(br-|docker0|veth)' | sed 's/@.*//' | sort
+fairway network ls
+"""
+"""What belongs to those that run in the end."""
+
+
+def rebooted(host: Host) -> Host:
+    """The same host after a power failure: new namespaces, an empty /run, no processes, no cgroups."""
+    running = host.ok("fairway ps -q --no-trunc").split()
+    pids = host.ok(f"fairway inspect -f '{{{{.State.Pid}}}}' {' '.join(running)}").split()
+    host.stop_daemon(signal.SIGKILL)
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(pid), signal.SIGKILL)
+    host.close()
+    for container in running:
+        for directory in Path("/sys/fs/cgroup").glob(f"*/fairway/{container}"):
+            directory.rmdir()
+    return Host(host.directory)
+
+
+def test_a_reboot(tmp_path: Path) -> None:
+    host = Host(tmp_path)
+    try:
+        host.start_daemon()
+        host.load_busybox()
+        host.ok(BEFORE_THE_REBOOT, timeout=120)
+        before = host.ok(HAD)
+        host = rebooted(host)
+        host.start_daemon()
+        states = "fairway inspect -f '{{slice .Name 1}} {{.State.Status}} {{.State.ExitCode}}'"
+        names = " ".join(line.split()[0] for line in STATES.splitlines())
+        deadline = time.monotonic() + 30
+        while (found := host.ok(f"{states} {names}")) != STATES:
+            assert time.monotonic() < deadline, f"{found}\n{host.log()}"
+            time.sleep(0.1)
+        assert host.run("fairway inspect gone").returncode == 1
+        host.ok("fairway start plain")
+        assert host.ok(HAD) == before
+        host.ok("fairway exec web ping -c 1 -W 3 store && fairway exec db ping -c 1 -W 3 both")
+        host.ok("fairway exec side wget -q -O /dev/null http://127.0.0.1:81/passwd")
+        assert "root:" in host.ok("curl -fsS -m 5 http://127.0.0.1:8080/passwd")
+        host.ok("fairway rm -f $(fairway ps -aq) && fairway network rm six inside")
+        host.settle()
+        assert not [link for link in host.links() if link.startswith(("veth", "br-"))]
+        assert not [m for m in host.mounts() if "rootfs/" in m or "netns/" in m]
     finally:
         host.close()

@@ -6,6 +6,7 @@ from fairway.api import (
     archive,
     containers,
     decode,
+    doctor,
     execs,
     images,
     networks,
@@ -31,6 +32,7 @@ ROUTES = (
     *volumes.ROUTES,
     *images.ROUTES,
     *rules.ROUTES,
+    *doctor.ROUTES,
 )
 """The unsupported ones come before those whose last parameter may hold slashes."""
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from fairway.model.address import Family
 from fairway.model.container import Config, Container, ContainerPaths, Exit, Health, HostConfig, Volume
+from fairway.model.difference import Examination
 from fairway.model.event import Event
 from fairway.model.image import Image
 from fairway.model.network import Endpoint, EndpointRequest, Network, Sandbox
@@ -232,6 +233,12 @@ class Rules(Protocol):
     async def iptables(self, kind: Family, *, form: Form, table: str, chain: str, verbose: bool) -> str: ...
 
 
+class Doctor(Protocol):
+    async def examine(self) -> Examination: ...
+
+    async def cure(self) -> Examination: ...
+
+
 class Backend(Protocol):
     """The engine, as the API sees it."""
 
@@ -267,3 +274,6 @@ class Backend(Protocol):
 
     @property
     def rules(self) -> Rules: ...
+
+    @property
+    def doctor(self) -> Doctor: ...

@@ -146,6 +146,7 @@ _PATHS: dict[str, tuple[str, str]] = (
 )
 
 SHORT: dict[str, Leaf] = {name: GROUPS[group].leaves[leaf] for name, (group, leaf) in _PATHS.items()} | {
+    "doctor": Leaf("doctor.DOCTOR", "Show where this host is not as the records say, and mend it"),
     "inspect": Leaf("inspect.ANY", "Return low-level information on Fairway objects"),
     "rules": Leaf("rules.RULES", "Show what is programmed in the firewall, with packet counters"),
     "version": Leaf("version.VERSION", "Show the Fairway version information"),

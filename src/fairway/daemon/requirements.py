@@ -44,6 +44,9 @@ class _NoPorts:
     def held(self) -> Sequence[Hold]:
         return ()
 
+    def keep(self, owner: socket.socket | None) -> None:
+        raise AssertionError(owner)
+
 
 def missing() -> Iterator[str]:
     """What is missing, in words."""

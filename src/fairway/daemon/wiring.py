@@ -1,6 +1,6 @@
 """The composition root: which implementation stands behind each protocol of the engine.
 
-    <data-root>/  engine-id  fairway.db  images/  layers-rw/  containers/  volumes/        kept
+    <data-root>/  engine-id  fairway.db[.backup]  images/  layers-rw/  containers/  volumes/        kept
     <exec-root>/  netns/  rootfs/  oci/ …  dns/  ports/                                    gone after a reboot
 
 The run directory is made a shared mount, so that an unmount reaches every copy of the mount table that a

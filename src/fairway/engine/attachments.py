@@ -86,7 +86,7 @@ class Attachments:
         except Fault:
             self._core.ipam.release(network.id, addresses)
             raise
-        while f"veth{endpoint_id[:7]}" in self._core.state.host_interfaces:
+        while not endpoint.host_interface and f"veth{endpoint_id[:7]}" in self._core.state.host_interfaces:
             endpoint_id = self._core.identity.id()
         new = msgspec.structs.replace(
             endpoint,
@@ -94,7 +94,7 @@ class Attachments:
             addresses=tuple(addresses),
             gateways=() if network.internal else self._gateways(network, addresses),
             interface=interface,
-            host_interface=f"veth{endpoint_id[:7]}",
+            host_interface=endpoint.host_interface or f"veth{endpoint_id[:7]}",
         )
         return msgspec.structs.replace(new, mac=endpoint_mac(new))
 
@@ -111,7 +111,6 @@ class Attachments:
             previous=endpoint.addresses or endpoint.previous,
             mac=None,
             gateways=(),
-            host_interface="",
         )
 
     def facts(self, network: Network, endpoint: Endpoint, sandbox: Sandbox) -> tuple[Fact, ...]:

@@ -1,5 +1,6 @@
 """What all verbs share: the state and the neighbours, passed as one value."""
 
+import asyncio
 from dataclasses import dataclass, field
 
 import structlog
@@ -29,4 +30,6 @@ class Core:
     identity: Identity
     events: Events
     locks: Locks = field(default_factory=Locks)
+    doubt: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the kernel may not be as the state says: something could not be undone, or taken back."""
     log: structlog.stdlib.BoundLogger = field(default_factory=structlog.get_logger)

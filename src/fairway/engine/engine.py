@@ -7,8 +7,10 @@ from fairway.engine.connecting import Connecting
 from fairway.engine.containers import Containers
 from fairway.engine.copying import Copying
 from fairway.engine.core import Core
+from fairway.engine.doctor import Doctor
 from fairway.engine.events import Events
 from fairway.engine.execs import Execs
+from fairway.engine.healing import Healing
 from fairway.engine.images import ImageVerbs
 from fairway.engine.lifecycle import Lifecycle
 from fairway.engine.naming import Naming
@@ -17,6 +19,7 @@ from fairway.engine.obstacles import Obstacles
 from fairway.engine.ports import Ports
 from fairway.engine.predefined import Predefined
 from fairway.engine.publishing import Publishing
+from fairway.engine.reconciling import Reconciler
 from fairway.engine.restore import Restore
 from fairway.engine.rules import Rules
 from fairway.engine.snapshots import Snapshots
@@ -25,7 +28,6 @@ from fairway.engine.system import System
 from fairway.engine.volumes import Volumes
 from fairway.engine.waiters import Waiters
 from fairway.model.system import SystemFacts
-from fairway.plan import HeldPort, Resolver
 
 
 class Engine:
@@ -52,7 +54,10 @@ class Engine:
         self.snapshots = Snapshots(core, self._lifecycle)
         self.copying = Copying(core, self._lifecycle)
         self.stats = Stats(core)
-        self._restore = Restore(core, self._lifecycle, attachments, self.containers)
+        reconciler = Reconciler(core, self._lifecycle, attachments)
+        self._restore = Restore(core, self._lifecycle, attachments, self.containers, reconciler)
+        self._healing = Healing(core, reconciler)
+        self.doctor = Doctor(core, reconciler, self._restore, self._naming)
 
     async def start(self) -> None:
         """From the store to a kernel that agrees with it; afterwards requests can be served."""
@@ -65,6 +70,7 @@ class Engine:
         await self._naming.publish_all()
         await self._restore.reconcile()
         await self._predefined.check()
+        self._healing.start()
         await self._restore.resume()
         await self._obstacles.look()
 
@@ -75,14 +81,15 @@ class Engine:
     async def resolver_lost(self) -> None:
         """A new resolver process knows nothing: tell it all names, then give it the sandboxes' sockets."""
         await self._naming.publish_all()
-        await self._restore.establish(Resolver)
+        await self._restore.regain()
 
     async def ports_lost(self) -> None:
         """A new port holder holds nothing: have it hold all published ports."""
-        await self._restore.establish(HeldPort)
+        await self._restore.regain()
 
     async def close(self) -> None:
         """Stop looking; containers, their networks and names go on."""
         await self._lifecycle.close()
         await self.execs.close()
+        await self._healing.close()
         self._core.state.close()

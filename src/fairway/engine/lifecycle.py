@@ -255,9 +255,11 @@ class Lifecycle:
         elif container.host.auto_remove and self.auto_remove and container.id not in self.staying:
             await self.auto_remove(container)
 
-    def facts(self, container: Container) -> tuple[Fact, ...]:
-        """Everything that shall hold in the kernel of this container."""
-        overlay = self._overlays.get(container.id) if container.state.active else None
+    def facts(self, container: Container, *, mounted: bool = False) -> tuple[Fact, ...]:
+        """Everything that shall hold in the kernel of this container; ``mounted`` counts its root file system
+        in whether anybody needs it now or not."""
+        mounted = mounted or container.state.active or self.looking.looked_into(container.id)
+        overlay = self._overlays.get(container.id) if mounted else None
         return (*((overlay,) if overlay else ()), *self._network_facts(container))
 
     def _network_facts(self, container: Container) -> tuple[Fact, ...]:
@@ -266,19 +268,35 @@ class Lifecycle:
 
     def _restart_delay(self, container: Container, exit_: Exit) -> float | None:
         """Seconds until the restart that the policy wants, None for none."""
-        policy, state = container.host.restart_policy, container.state
-        if state.stopped_by_user:
-            return None
-        wanted = policy.name in ("always", "unless-stopped") or (
-            policy.name == "on-failure"
-            and exit_.code != 0
-            and (not policy.maximum_retry_count or state.restart_count < policy.maximum_retry_count)
-        )
-        if not wanted:
+        state = container.state
+        if not self._restarts(container, exit_.code):
             return None
         if exit_.finished - state.started > RESTART_RESET * 1e9:
             return RESTART_DELAY
         return float(min(RESTART_DELAY * 2**state.restart_count, RESTART_DELAY_MAX))
+
+    def _restarts(self, container: Container, code: int) -> bool:
+        policy, state = container.host.restart_policy, container.state
+        if state.stopped_by_user:
+            return False
+        if policy.name == "on-failure":
+            most = policy.maximum_retry_count
+            return code != 0 and (not most or state.restart_count < most)
+        return policy.name in ("always", "unless-stopped")
+
+    def comes_back(self, container: Container) -> bool:
+        """Whether one that does not run is started with the daemon: ``always`` even if a user stopped it."""
+        state = container.state
+        if state.status == "exited":
+            always = container.host.restart_policy.name == "always"
+            return always or self._restarts(container, state.exit_code)
+        return state.status == "restarting"
+
+    async def come_back(self, container: Container) -> None:
+        """Start it soon, after those that it needs: they may be about to start, too."""
+        state = msgspec.structs.replace(container.state, status="restarting")
+        await record(self._core, msgspec.structs.replace(container, state=state))
+        self._tasks.spawn(container.id, lambda: self._restart_later(container.id, 0))
 
     async def _restart_later(self, container_id: str, delay: float) -> None:
         await self._core.clock.sleep(delay)

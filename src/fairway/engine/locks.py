@@ -3,26 +3,42 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class _Lock:
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    users: int = 0
+    changing: int = 0
 
 
 class Locks:
     """Locks by name, existing only while someone holds or awaits them."""
 
     def __init__(self) -> None:
-        self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
+        self._locks: dict[str, _Lock] = {}
 
     @asynccontextmanager
-    async def hold(self, name: str) -> AsyncIterator[None]:
+    async def hold(self, name: str, *, changes: bool = True) -> AsyncIterator[None]:
         """Exclusive for the name. A task that holds a container's lock may take a network's, never the
-        other way round; no task holds two of a kind, but of containers that share a sandbox."""
-        lock, users = self._locks.get(name, (asyncio.Lock(), 0))
-        self._locks[name] = (lock, users + 1)
+        other way round; no task holds two of a kind, but of containers that share a sandbox.
+
+        Without ``changes``, what shall hold of the object in the kernel stays the same meanwhile.
+        """
+        entry = self._locks.setdefault(name, _Lock())
+        entry.users += 1
+        entry.changing += changes
         try:
-            async with lock:
+            async with entry.lock:
                 yield
         finally:
-            lock, users = self._locks[name]
-            if users == 1:
+            entry.users -= 1
+            entry.changing -= changes
+            if not entry.users:
                 del self._locks[name]
-            else:
-                self._locks[name] = (lock, users - 1)
+
+    def busy(self, name: str) -> bool:
+        """Whether somebody is changing the object, or about to."""
+        entry = self._locks.get(name)
+        return entry is not None and entry.changing > 0

@@ -40,6 +40,11 @@ class Looking:
         self._overlay = overlay
         self._unmount = unmount
         self._parties: dict[str, _Party] = {}
+        self._mounted: set[str] = set()
+
+    def looked_into(self, container_id: str) -> bool:
+        """Whether the root file system of a container that does not run is, or is being, mounted for that."""
+        return container_id in self._mounted
 
     @asynccontextmanager
     async def mounted(self, container: Container) -> AsyncIterator[str]:
@@ -68,18 +73,20 @@ class Looking:
 
     async def _hold(self, container: Container, party: _Party) -> None:
         try:
-            async with self._core.locks.hold(f"container/{container.id}"):
+            async with self._core.locks.hold(f"container/{container.id}", changes=False):
                 current = self._core.state.container(container.id)
                 overlay = await self._overlay(current)
                 if current.state.active:
                     party.ready.set_result(overlay.target)
                     await party.left.wait()
                     return
+                self._mounted.add(container.id)
                 try:
                     await to_the_end(self._core.kernel.apply(establish([overlay])))
                     party.ready.set_result(overlay.target)
                     await party.left.wait()
                 finally:
+                    self._mounted.discard(container.id)
                     await to_the_end(self._unmount(container))
         except Exception as error:  # noqa: BLE001  whatever it is, those who wait are to know
             if self._parties.get(container.id) is party:

@@ -43,13 +43,14 @@ class Naming:
         """Everything at once, to a resolver that may know nothing, or what is no longer so."""
         state = self._core.state
         await self._core.resolver.publish(
-            [network_names(state, n) for n in state.networks.values() if resolves(n)], self._zones()
+            [network_names(state, n) for n in state.networks.values() if resolves(n)], self.zones()
         )
         known = await self._core.resolver.sandboxes()
-        for sandbox in known - {z.sandbox for z in self._zones()}:
+        for sandbox in known - {z.sandbox for z in self.zones()}:
             await self.withdraw(sandbox)
 
-    def _zones(self) -> list[Zone]:
+    def zones(self) -> list[Zone]:
+        """Of all sandboxes that have names."""
         state, servers = self._core.state, self._core.settings.dns
         return [z for c in state.containers.values() if c.sandbox and (z := zone(state, c, servers))]
 

@@ -117,6 +117,7 @@ class Networks:
                 plan = wanted
                 await state.commit(end=network)
             except BaseException:
+                self._core.doubt.set()
                 await withdraw_wholly(self._core, plan.inverse(), network.name)
                 stale = [e for _, e in state.members(network.id)]
                 self._core.ipam.remove(network.id)

@@ -5,14 +5,19 @@ clash with each of that family, and the families do not clash with each other.
 
 A port that a binding names is taken as it is: whether a process of the host has it turns out when the kernel
 holds it (``plan.HeldPort``), which costs nothing. Ports to be chosen are tried first, all in one go, because
-each that turns out to be taken would cost a plan.
+each that turns out to be taken would cost a plan. First of all those are tried that the container had when it
+last ran; nobody keeps them for it meanwhile.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+
+import msgspec
 
 from fairway.engine.bindings import Binding
 from fairway.engine.core import Core
 from fairway.model.address import Address, family
+from fairway.model.container import Container
 from fairway.model.errors import Conflict
 from fairway.model.network import ANY_ADDRESSES, PortMapping
 
@@ -65,12 +70,14 @@ class Ports:
         wanted: Sequence[Binding],
         kept: Collection[PortMapping] = (),
         avoid: Collection[tuple[str, int]] = (),
+        previous: Iterable[PortMapping] = (),
     ) -> tuple[PortMapping, ...]:
         """Hold a port for every binding; the mappings in the order wanted, all or none.
 
         ``kept`` are mappings that the container holds: a binding that one of them satisfies keeps its number.
         Those that are not returned stay held, for the caller to release when the kernel has let go of them.
-        ``avoid`` are protocols and ports not to be chosen.
+        ``avoid`` are protocols and ports not to be chosen, ``previous`` mappings that it does not hold any
+        more, whose numbers are preferred.
 
         Raises Conflict, in Docker's words, when a port is another container's or none is left.
         """
@@ -78,16 +85,20 @@ class Ports:
         try:
             choice.take_fixed()
             if unsettled := choice.keep():
-                await self._search(choice, unsettled)
+                await self._search(choice, unsettled, _Numbers(previous))
         except BaseException:
             self.release(container_id, choice.mappings(), kept)
             raise
         return tuple(choice.mappings())
 
-    async def _search(self, choice: "_Choice", unsettled: Iterable[int]) -> None:
+    async def _search(self, choice: "_Choice", unsettled: Iterable[int], previous: "_Numbers") -> None:
         """Numbers for the bindings that leave it open, tried until no process of the host has one of them."""
         low, high = (int(n) for n in (await self._core.kernel.sysctl("", _EPHEMERAL)).split())
-        candidates = {i: self._candidates(choice.wanted[i], low, high) for i in unsettled}
+        had = {i: choice.fitting(i, previous) for i in unsettled}
+        candidates = {
+            i: chain(had[i], self._candidates(choice.wanted[i], low, high))
+            for i in sorted(had, key=lambda i: not had[i])  # nobody takes what another one is about to get
+        }
         while candidates:
             tried = [claim for i, numbers in candidates.items() for claim in choice.take_next(i, numbers)]
             free = await self._core.kernel.ports_free(tried)
@@ -102,6 +113,22 @@ class Ports:
             following = self._last.get(binding.protocol, high) + 1
             self._last[binding.protocol] = number = following if low <= following <= high else low
             yield number
+
+
+class _Numbers:
+    """Host ports that lead, or led, to a container's ports."""
+
+    def __init__(self, mappings: Iterable[PortMapping]) -> None:
+        self._found: dict[tuple[str, int, Address], list[int]] = {}
+        for port in mappings:
+            place = (port.protocol, port.container_port, port.host_address)
+            self._found.setdefault(place, []).append(port.host_port)
+
+    def of(self, binding: Binding) -> list[int]:
+        """Those that the binding accepts, and that lead there on all of its addresses."""
+        places = [(binding.protocol, binding.container_port, address) for address in binding.addresses]
+        first, *others = (self._found.get(place, []) for place in places)
+        return [n for n in first if binding.accepts(n) and all(n in other for other in others)]
 
 
 class _Choice:
@@ -120,10 +147,7 @@ class _Choice:
         self._id = container_id
         self._avoid = frozenset(avoid)
         self._own = kept
-        self._kept: dict[tuple[str, int, Address], list[int]] = {}
-        for port in kept:
-            place = (port.protocol, port.container_port, port.host_address)
-            self._kept.setdefault(place, []).append(port.host_port)
+        self._kept = _Numbers(kept)
         self._numbers: dict[int, int] = {}
         """Host port by index of the binding."""
         self._claims: set[Claim] = set()
@@ -150,18 +174,17 @@ class _Choice:
         for index, binding in enumerate(self.wanted):
             if binding.fixed:
                 continue
-            number = next((n for n in self._had(binding) if self._suits(binding, n)), None)
+            number = next(iter(self.fitting(index, self._kept)), None)
             if number is None:
                 unsettled.append(index)
             else:
                 self._take(index, number)
         return unsettled
 
-    def _had(self, binding: Binding) -> list[int]:
-        """Numbers that lead to the container's port on all of the addresses."""
-        places = [(binding.protocol, binding.container_port, address) for address in binding.addresses]
-        first, *others = (self._kept.get(place, []) for place in places)
-        return [n for n in first if binding.accepts(n) and all(n in other for other in others)]
+    def fitting(self, index: int, numbers: "_Numbers") -> list[int]:
+        """Those for a binding to which nothing in the book is in the way."""
+        binding = self.wanted[index]
+        return [n for n in numbers.of(binding) if self._suits(binding, n)]
 
     def take_next(self, index: int, candidates: Iterator[int]) -> list[Claim]:
         """Take the next candidate that is free; what the kernel has to try. Raises Conflict."""
@@ -198,6 +221,12 @@ class _Choice:
             holder != self._id or (binding.protocol, other, number) in self._claims
             for other, holder in self._ports.holders(binding.protocol, address, number)
         )
+
+
+def unpublished(container: Container) -> Container:
+    """The container as it publishes nothing, and remembers what it did."""
+    previous = container.ports or container.previous_ports
+    return msgspec.structs.replace(container, ports=(), previous_ports=previous)
 
 
 def _claim(port: PortMapping) -> Claim:

@@ -4,7 +4,7 @@ Implementations live in ``kernel/``, ``store/``, ``dns/`` and ``runtime/``; the 
 only kinds from ``model.errors``.
 """
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
@@ -18,7 +18,7 @@ from fairway.model.process import ExecProcess, ExecRequest, Launch, LogLine, Str
 from fairway.model.record import Change, Put
 from fairway.model.tree import PathStat, Tree
 from fairway.model.usage import Usage
-from fairway.plan import Counted, Fact, HeldPort, Plan
+from fairway.plan import Counted, Fact, HeldPort, Plan, Sysctl
 
 
 class Kernel(Protocol):
@@ -35,6 +35,27 @@ class Kernel(Protocol):
 
     async def facts(self) -> frozenset[Fact]:
         """What holds now, of links, addresses, routes, elements, namespaces, mounts carrying our mark."""
+
+    async def disturbed(self) -> frozenset[str]:
+        """Until somebody else may have changed something of ours since the last call; what, in words.
+
+        What this daemon does itself does not count. May tell too often, never too rarely.
+        """
+
+    async def intact(self) -> bool:
+        """Whether the firewall table's rules are there as they were written."""
+
+    async def install(self) -> bool:
+        """Write the firewall table's rules if they are not; whether they were. Raises System."""
+
+    async def adopt(self, path: str, pid: int) -> bool:
+        """Keep the network namespace of a process at ``path``; False if one is kept there already.
+
+        Raises System.
+        """
+
+    async def differing(self, wanted: Sequence[Sysctl]) -> Sequence[Sysctl]:
+        """Of these sysctls those that hold another value, each with that: empty if there is no such file."""
 
     async def counted(self) -> Counted:
         """The elements of the nftables table, with what they and the rules have counted."""
@@ -70,10 +91,11 @@ class Kernel(Protocol):
 class Store(Protocol):
     """Keeps objects by (kind, id). Blocking; called from a thread."""
 
-    def load(self) -> Iterator[Put]: ...
+    def load(self, take: Callable[[Put], None]) -> None:
+        """Hand over all objects. Raises System when the store is damaged, or ``take`` cannot decode one."""
 
     def commit(self, changes: Sequence[Change]) -> None:
-        """All changes in one durable transaction."""
+        """All changes in one durable transaction. Raises System; then none of them is made."""
 
     def close(self) -> None: ...
 

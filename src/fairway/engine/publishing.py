@@ -21,7 +21,7 @@ from fairway.drivers.routes import published_at
 from fairway.engine.attachments import Attachments
 from fairway.engine.bindings import requested
 from fairway.engine.core import Core
-from fairway.engine.ports import Ports
+from fairway.engine.ports import Ports, unpublished
 from fairway.firewall.publish import flows
 from fairway.model.address import Address
 from fairway.model.container import Container
@@ -58,7 +58,8 @@ class Publishing:
         network, endpoint = way_in
         everywhere = () if all(b.addresses for b in wanted) else await self._everywhere(network)
         try:
-            return await self.ports.choose(container.id, [b.on(everywhere) for b in wanted], kept, avoid)
+            bindings = [b.on(everywhere) for b in wanted]
+            return await self.ports.choose(container.id, bindings, kept, avoid, container.previous_ports)
         except Conflict as fault:
             raise _refused(container, endpoint, fault.message) from fault
 
@@ -88,6 +89,7 @@ class Publishing:
             try:
                 await self._core.kernel.apply(wanted)
             except Fault as fault:
+                self._core.doubt.set()
                 lost = _LISTEN.search(fault.message)
                 if lost is None:
                     raise
@@ -122,7 +124,7 @@ class Publishing:
     def without(self, container: Container, network_id: str) -> Container:
         """The container as it publishes once it has left a network: not at all, if that was the way in."""
         if container.ports and self._attachments.way_in(container, without=network_id) is None:
-            return msgspec.structs.replace(container, ports=())
+            return unpublished(container)
         return container
 
     def follow(self, old: Container, new: Container) -> Plan:

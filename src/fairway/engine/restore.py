@@ -1,12 +1,12 @@
 """Bringing memory, store and kernel together at start: the same code for a first start, a restart, a crash.
 
 Operations that nobody was told about are rolled back; then the kernel is led from what it holds to what the
-state wants, in one plan. Containers that ended meanwhile are seen to as if they had just ended, and removals
-that were cut off are finished.
+state wants (``reconciling``). Containers that ended meanwhile are seen to as if they had just ended, and
+removals that were cut off are finished.
 """
 
 import asyncio
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 
 import msgspec
 
@@ -15,12 +15,12 @@ from fairway.engine.containers import Containers
 from fairway.engine.core import Core
 from fairway.engine.dependence import by_dependence
 from fairway.engine.lifecycle import Lifecycle
-from fairway.engine.network_facts import network_facts
+from fairway.engine.ports import unpublished
+from fairway.engine.reconciling import Reconciler
 from fairway.engine.state import Stored
 from fairway.model.container import Container
 from fairway.model.errors import Fault, System
 from fairway.model.network import Endpoint
-from fairway.plan import Address, Element, Fact, Flows, Namespace, Route, Sysctl, difference, establish
 
 
 class Restore:
@@ -30,8 +30,10 @@ class Restore:
         lifecycle: Lifecycle,
         attachments: Attachments,
         containers: Containers,
+        reconciler: Reconciler,
     ) -> None:
         self._core = core
+        self._reconciler = reconciler
         self._lifecycle = lifecycle
         self._attachments = attachments
         self._containers = containers
@@ -71,7 +73,7 @@ class Restore:
             return
         sandbox = core.state.sandboxes.get(container.sandbox)
         idle = [self._attachments.idle(e) for e in core.state.endpoints_of(container.id)]
-        new = msgspec.structs.replace(new, sandbox="", ports=())
+        new = msgspec.structs.replace(unpublished(new), sandbox="")
         await core.state.commit(new, *idle, delete=[sandbox] if sandbox else [])
 
     async def _take_back_connection(self, endpoint: Endpoint) -> None:
@@ -122,61 +124,49 @@ class Restore:
         for container in self._core.state.containers.values():
             self._lifecycle.ports.hold(container.id, container.ports)
 
-    async def desired(self) -> list[Fact]:
-        """Everything that shall hold in the kernel, and that it can report."""
-        core, state = self._core, self._core.state
-        facts: list[Fact] = []
-        for network in state.networks.values():
-            facts += network_facts(network, core.settings)
-        for container in state.containers.values():
-            if container.state.active:
-                await self._lifecycle.overlay(container)
-            facts += self._lifecycle.facts(container)
-        ruled = core.settings.iptables or core.settings.ip6tables
-        unreported = Flows if ruled else (Flows, Element)
-        return [fact for fact in facts if not isinstance(fact, unreported)]
-
     async def reconcile(self) -> None:
         """Lead the kernel to the desired state.
 
-        What fails is logged and left: one broken network must not keep the others down. Only for the start,
-        when nothing else is under way: what an operation has made and not committed yet would be taken away.
+        What fails is logged and left: one broken network must not keep the others down.
         """
-        core, desired = self._core, await self.desired()
-        plan = difference(desired, ours(desired, await core.kernel.facts()))
-        differences = [step for step in plan if not isinstance(step.fact, Sysctl)]  # nobody reports these
-        if differences:
-            core.log.info("bringing the kernel in line with the state", steps=len(differences))
-            for step in differences:
-                core.log.debug("this differs", fact=str(step.fact), missing=step.present)
-        for fault in await core.kernel.withdraw(plan):
-            core.log.warning("while reconciling", error=fault.message)
+        await self._reconciler.prepare()
+        outcome = await self._reconciler.mend()
+        if outcome.differences:
+            self._core.log.info("bringing the kernel in line with the state", steps=len(outcome.differences))
+            for each in outcome.differences:
+                self._core.log.debug(
+                    "this differs", object=f"{each.kind} {each.name}".strip(), what=each.text
+                )
+        for fault in outcome.faults:
+            self._core.log.warning("while reconciling", error=fault.message)
 
-    async def establish(self, kind: type[Fact]) -> None:
-        """Establish what a process that holds it for us has lost. Raises System if some could not be.
+    async def regain(self) -> None:
+        """Give back what a companion that ended has held for us. Raises System if some could not be.
 
         One port that somebody else has taken meanwhile must not keep the others down.
         """
-        failed: list[Fault] = []
-        for id_ in list(self._core.state.containers):
-            async with self._core.locks.hold(f"container/{id_}"):
-                container = self._core.state.containers.get(id_)
-                if container is None:
-                    continue
-                wanted = [f for f in self._lifecycle.facts(container) if isinstance(f, kind)]
-                failed += await self._core.kernel.withdraw(establish(wanted))
-        if failed:
-            raise System("; ".join(fault.message for fault in failed))
+        outcome = await self._reconciler.mend()
+        if outcome.faults:
+            raise System("; ".join(fault.message for fault in outcome.faults))
+
+    async def idle(self) -> list[str]:
+        """Of whom the runtime keeps something although they do not run, or nobody knows them."""
+        state, locks = self._core.state, self._core.locks
+        kept = await self._core.runtime.kept()
+        busy = {id_ for id_ in kept if locks.busy(f"container/{id_}")}
+        return [
+            id_
+            for id_ in kept
+            if id_ not in busy and not ((known := state.containers.get(id_)) and known.state.active)
+        ]
 
     async def clear_runtime(self) -> None:
         """Have the runtime drop what it keeps of containers that do not run, or that nobody knows."""
         core = self._core
-        for id_ in await core.runtime.kept():
-            container = core.state.containers.get(id_)
-            if container and container.state.active:
-                continue
+        for id_ in await self.idle():
+            known = id_ in core.state.containers
             try:
-                await (core.runtime.delete(id_) if container else core.runtime.forget(id_))
+                await (core.runtime.delete(id_) if known else core.runtime.forget(id_))
             except Fault as fault:
                 core.log.warning("the runtime keeps something of a container", id=id_, error=fault.message)
 
@@ -195,10 +185,8 @@ class Restore:
                 container.host.auto_remove and container.state.status == "exited"
             ):
                 await self._remove(container)
-            elif container.state.status == "restarting" or (
-                container.state.status == "exited" and container.host.restart_policy.name == "always"
-            ):
-                await self._start_again(container)
+            elif self._lifecycle.comes_back(container):
+                await self._lifecycle.come_back(container)
             elif container.sandbox:  # others shared it
                 self._lifecycle.sharing.left(container.sandbox)
 
@@ -207,23 +195,3 @@ class Restore:
             await self._containers.finish_removal(container)
         except Fault as e:
             self._core.log.warning("cannot remove a container", container=container.name, error=e.message)
-
-    async def _start_again(self, container: Container) -> None:
-        async with self._core.locks.hold(f"container/{container.id}"):
-            try:
-                await self._lifecycle.start(container)
-            except Fault as e:
-                self._core.log.warning(
-                    "cannot restart a container", container=container.name, error=e.message
-                )
-
-
-def ours(desired: Collection[Fact], actual: Collection[Fact]) -> list[Fact]:
-    """What holds, without the addresses and routes that a living container set in its own namespace."""
-    alive = {fact.path for fact in desired if isinstance(fact, Namespace)}
-    wanted = frozenset(desired)
-    return [
-        fact
-        for fact in actual
-        if fact in wanted or not (isinstance(fact, Address | Route) and fact.namespace in alive)
-    ]

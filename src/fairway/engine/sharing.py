@@ -20,7 +20,7 @@ import msgspec
 from fairway.engine.attachments import INTERFACE_OPTION, Attachments
 from fairway.engine.core import Core
 from fairway.engine.naming import Naming
-from fairway.engine.ports import Ports
+from fairway.engine.ports import Ports, unpublished
 from fairway.engine.tasks import Tasks
 from fairway.engine.teardown import record, withdraw_wholly
 from fairway.model.container import Container
@@ -53,7 +53,7 @@ class Sharing:
         sandbox = state.sandboxes.get(owner.sandbox)
         facts = self._attachments.sandbox_facts(owner, sandbox) if sandbox else ()
         attached = [(n, e) for n, e in state.attachments(owner.id) if e.id]
-        ports, owner = owner.ports, msgspec.structs.replace(owner, sandbox="", ports=())
+        ports, owner = owner.ports, msgspec.structs.replace(unpublished(owner), sandbox="")
         idle = [self._attachments.idle(e) for _, e in attached]
         await record(self._core, owner, *idle, delete=[sandbox] if sandbox else [])
         await withdraw_wholly(self._core, withdraw(facts), owner.name)

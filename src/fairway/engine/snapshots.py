@@ -39,7 +39,7 @@ class Snapshots:
     ) -> str:
         """A new image from the container's changes; returns its id."""
         container = self._core.state.container(reference)
-        async with self._core.locks.hold(f"container/{container.id}"):
+        async with self._core.locks.hold(f"container/{container.id}", changes=False):
             container = self._core.state.container(container.id)
             freeze = pause and container.state.status == "running" and await self._frozen(container.id)
             try:

@@ -62,7 +62,8 @@ class State:
         self.endpoints: dict[str, Endpoint] = {}
         self.sandboxes: dict[str, Sandbox] = {}
         self.volumes: dict[str, Volume] = {}
-        self.meta: dict[str, bytes] = {}
+        self._intents: dict[str, Intent] = {}
+        """Those found at start, by row id."""
         self._tables: dict[Kind, dict[str, Stored]] = {  # one view per kind on the typed dictionaries
             "network": self.networks,  # type: ignore[dict-item]
             "container": self.containers,  # type: ignore[dict-item]
@@ -82,21 +83,20 @@ class State:
         """Names of the host's ends of all endpoints, each with its endpoint's key."""
 
     def load(self) -> None:
-        """Read everything from the store; blocking, once, before the engine serves."""
+        """Read everything from the store; blocking, once, before the engine serves. Raises System."""
         types: dict[str, type[Stored]] = {kind: cls for cls, kind in _KINDS.items()}
-        for row in self._store.load():
+
+        def take(row: Put) -> None:
             if row.kind == "meta":
-                self.meta[row.id] = row.data
+                self._intents[row.id] = msgspec.json.decode(row.data, type=Intent)
             else:
                 self._put(msgspec.json.decode(row.data, type=types[row.kind]))
 
+        self._store.load(take)
+
     def intents(self) -> list[Intent]:
         """Operations that were under way when the last daemon ended."""
-        return [
-            msgspec.json.decode(data, type=Intent)
-            for name, data in self.meta.items()
-            if name.startswith("intent/")
-        ]
+        return list(self._intents.values())
 
     async def commit(
         self,
@@ -164,11 +164,9 @@ class State:
         self._drop(thing)
 
     async def forget_intents(self) -> None:
-        names = [name for name in self.meta if name.startswith("intent/")]
-        for name in names:
-            del self.meta[name]
-        if names:
-            await self._write([Delete("meta", name) for name in names])
+        found, self._intents = self._intents, {}
+        if found:
+            await self._write([Delete("meta", name) for name in found])
 
     async def _write(self, changes: Sequence[Change]) -> None:
         writing = asyncio.get_running_loop().run_in_executor(self._writer, self._store.commit, changes)

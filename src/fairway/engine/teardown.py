@@ -15,6 +15,8 @@ async def withdraw_wholly(core: Core, plan: Plan, whose: str) -> None:
         faults = await core.kernel.withdraw(plan)
     except Fault as fault:
         faults = [fault]
+    if faults:
+        core.doubt.set()
     for each in faults:
         core.log.warning("the kernel did not follow", object=whose, error=each.message)
 

@@ -21,17 +21,19 @@ import contextlib
 import errno
 import ipaddress
 import socket
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from queue import Empty, SimpleQueue
 
 from fairway.kernel import ctnetlink
 from fairway.kernel.ctnetlink import ANY, Connection, Direction
 from fairway.kernel.netlink import NETLINK_NETFILTER, Answer, Channel, Message, absent, failed
-from fairway.model.address import Family, family
+from fairway.model.address import Cidr, Family, family
 from fairway.model.errors import System
 from fairway.plan import Flows, Step
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+KINDS: tuple[Family, ...] = (4, 6)
 FEW = 64
 """Patterns up to which the kernel matches faster than we do."""
 PROTOCOLS = {"tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP, "sctp": socket.IPPROTO_SCTP}
@@ -60,9 +62,18 @@ class Conntrack:
             for step in steps:
                 if isinstance(step.fact, Flows):
                     self._gone.put(step.fact)
-            self._running.append(self._pool.submit(self._forget))
-            self._tell()
+            self._submit(self._forget)
         return [False] * len(steps)
+
+    def forget_unanswered(self, subnets: Sequence[Cidr]) -> None:
+        """Forget connections from there that nobody has answered, a moment later.
+
+        One that began while the rules were away was left untranslated, and would stay so. Raises System if
+        what was withdrawn before could not be forgotten.
+        """
+        if not self._table.lacks():
+            networks = [ipaddress.ip_network(subnet) for subnet in subnets]
+            self._submit(lambda: self._table.forget_unanswered(networks))
 
     def settle(self) -> None:
         """Wait until everything withdrawn so far is forgotten, or could not be."""
@@ -74,17 +85,24 @@ class Conntrack:
         self._table.close()
         self._tell()
 
-    def _forget(self) -> str:
-        """Whatever is in the queue, at once; the error, empty if none."""
+    def _submit(self, work: Callable[[], None]) -> None:
+        def told() -> str:
+            try:
+                work()
+            except OSError as error:
+                return f"cannot delete tracked connections: {error}"
+            return ""
+
+        self._running.append(self._pool.submit(told))
+        self._tell()
+
+    def _forget(self) -> None:
+        """Whatever is in the queue, at once. Raises OSError."""
         flows: dict[Flows, None] = {}
         with contextlib.suppress(Empty):
             while True:
                 flows[self._gone.get_nowait()] = None
-        try:
-            self._table.forget(flows)
-        except OSError as error:
-            return f"cannot delete tracked connections: {error}"
-        return ""
+        self._table.forget(flows)
 
     def _tell(self) -> None:
         ended = [future for future in self._running if future.done()]
@@ -126,6 +144,13 @@ class Table:
             self._forget_listed(4, by_family[4])
         self._forget_listed(6, by_family[6])
 
+    def forget_unanswered(self, networks: Sequence[Network]) -> None:
+        """Delete the connections from the networks that nobody has answered. Raises OSError."""
+        for kind in KINDS if self._tracked() else ():
+            unanswered = (each for each in self._list(kind) if not each.answered)
+            sources = [(each, ipaddress.ip_address(each.original.source)) for each in unanswered]
+            self._delete(each for each, source in sources if any(source in network for network in networks))
+
     def _forget_matching(self, flows: Sequence[Flows]) -> bool:
         """Let the kernel find them; False if there are too many or it cannot."""
         messages = [message for flow in flows for message in _patterns(flow)]
@@ -141,11 +166,14 @@ class Table:
     def _forget_listed(self, kind: Family, flows: Sequence[Flows]) -> None:
         if not flows or not self._tracked():
             return
+        self._delete(matching(flows, self._list(kind)))
+
+    def _list(self, kind: Family) -> Iterator[Connection]:
         assert self._channel is not None
-        doomed = matching(
-            flows, map(ctnetlink.read_connection, self._channel.dump(ctnetlink.dump_connections(kind)))
-        )
-        answers = self._exchange([ctnetlink.delete_connection(c) for c in doomed])
+        return map(ctnetlink.read_connection, self._channel.dump(ctnetlink.dump_connections(kind)))
+
+    def _delete(self, connections: Iterable[Connection]) -> None:
+        answers = self._exchange([ctnetlink.delete_connection(c) for c in connections])
         if refusal := failed(a for a in answers if not absent(a)):
             raise OSError(refusal.code, str(refusal))
 

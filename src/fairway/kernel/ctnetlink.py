@@ -14,7 +14,8 @@ from fairway.model.address import Family
 
 _CTNETLINK = 1 << 8  # NFNL_SUBSYS_CTNETLINK
 _GET, _DELETE, _STATISTICS = _CTNETLINK | 1, _CTNETLINK | 2, _CTNETLINK | 5
-CTA_TUPLE_ORIG, CTA_TUPLE_REPLY, CTA_ID, CTA_FILTER = 1, 2, 12, 25
+CTA_TUPLE_ORIG, CTA_TUPLE_REPLY, CTA_STATUS, CTA_ID, CTA_FILTER = 1, 2, 3, 12, 25
+IPS_SEEN_REPLY = 2
 CTA_TUPLE_IP, CTA_TUPLE_PROTO = 1, 2
 CTA_IP_SRC, CTA_IP_DST = {4: 1, 6: 3}, {4: 2, 6: 4}  # by address family
 CTA_PROTO_NUM, CTA_PROTO_SRC_PORT, CTA_PROTO_DST_PORT = 1, 2, 3
@@ -48,6 +49,7 @@ class Connection:
     original: Direction
     reply: Direction
     key: bytes
+    answered: bool = True
 
 
 def statistics() -> Message:
@@ -86,7 +88,8 @@ def read_connection(body: bytes) -> Connection:
     found = attributes(body[_HEADER.size :])
     key = body[: _HEADER.size] + attribute(CTA_TUPLE_ORIG | NLA_F_NESTED, found[CTA_TUPLE_ORIG])
     key += attribute(CTA_ID, found[CTA_ID])
-    return Connection(_direction(found[CTA_TUPLE_ORIG]), _direction(found[CTA_TUPLE_REPLY]), key)
+    answered = bool(int.from_bytes(found.get(CTA_STATUS, b""), "big") & IPS_SEEN_REPLY)
+    return Connection(_direction(found[CTA_TUPLE_ORIG]), _direction(found[CTA_TUPLE_REPLY]), key, answered)
 
 
 def _tuple(kind: int, pattern: Direction) -> bytes:

@@ -23,6 +23,8 @@ from fairway.kernel.mounts import mounts, overlays
 from fairway.kernel.namespaces import is_namespace
 from fairway.kernel.netlink import Channel
 from fairway.kernel.rtnetlink import (
+    KERNEL_ADDRESSES,
+    LEARNED_ROUTES,
     RT_TABLE_LOCAL,
     RT_TABLE_MAIN,
     RTN_UNICAST,
@@ -40,9 +42,6 @@ from fairway.kernel.rtnetlink import (
 )
 from fairway.model.address import Cidr, Family, Mac, family
 from fairway.plan import HOST, Address, Bridge, Fact, Hairpin, Namespace, Route, Veth
-
-_KERNEL_ADDRESSES = (1, 2, 3)  # IFAPROT_KERNEL_LO, _RA, _LL
-_LEARNED_ROUTES = (1, 2, 9)  # RTPROT_REDIRECT, _KERNEL, _RA
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +96,12 @@ def occupied(host: View, alias: str) -> list[Cidr]:
     }
     found |= {_subnet(entry.address) for entry in host.addresses if entry.index not in ours}
     return sorted((cidr for cidr in found if not _everywhere(cidr)), key=_order)
+
+
+def subnets(host: View, alias: str) -> list[Cidr]:
+    """Subnets of the addresses on our interfaces, in order."""
+    ours = {link.index for link in host.links.values() if link.alias == alias}
+    return sorted({_subnet(entry.address) for entry in host.addresses if entry.index in ours}, key=_order)
 
 
 def bridge_addresses(host: View, name: str) -> list[Cidr] | None:
@@ -167,14 +172,14 @@ def _configured(namespace: str, seen: View, links: Mapping[int, Link]) -> Iterat
             and route.gateway is not None
             and route.table == RT_TABLE_MAIN
             and route.kind == RTN_UNICAST
-            and route.protocol not in _LEARNED_ROUTES
+            and route.protocol not in LEARNED_ROUTES
         ):
             yield Route(namespace, route.destination, route.gateway, links[route.index].name)
 
 
 def _automatic(entry: LinkAddress, link: Link) -> bool:
     """Whether the kernel set the address: it says so since 5.18; before, by the link-local address's form."""
-    return entry.protocol in _KERNEL_ADDRESSES or entry.address == _eui64(link.mac)
+    return entry.protocol in KERNEL_ADDRESSES or entry.address == _eui64(link.mac)
 
 
 def _eui64(mac: Mac) -> str:

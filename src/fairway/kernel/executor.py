@@ -4,7 +4,8 @@ import contextlib
 import struct
 from collections.abc import Sequence
 
-from fairway.kernel import holding, listeners, mounts, namespaces, sysctls
+from fairway.kernel import holding, listeners, mounts, sysctls
+from fairway.kernel.changes import LinkChanges, TableChanges
 from fairway.kernel.configuration import Configuration
 from fairway.kernel.conntrack import Conntrack
 from fairway.kernel.holding import PortHolder
@@ -12,9 +13,12 @@ from fairway.kernel.links import Links
 from fairway.kernel.listeners import Listeners
 from fairway.kernel.namespaces import Namespaces
 from fairway.kernel.reaper import Reaper
-from fairway.kernel.ruleset import Ruleset
+from fairway.kernel.rtnetlink import dump_links, read_link
+from fairway.kernel.ruleset import NAME, Ruleset
 from fairway.kernel.schedule import Outcome
+from fairway.kernel.translation import Translation
 from fairway.kernel.visits import Visits
+from fairway.kernel.watch import Watch, nftables_thread
 from fairway.model.errors import Fault, InvalidParameter, System
 from fairway.plan import (
     Address,
@@ -31,6 +35,7 @@ from fairway.plan import (
     Step,
     Sysctl,
     Veth,
+    describe,
 )
 
 
@@ -44,11 +49,16 @@ class Executor:
         self.visits = Visits(self.namespaces)
         self.reaper = Reaper(self.visits)
         self.ruleset = Ruleset(ruleset)
+        self.translation = Translation(ports, wanted=bool(ruleset))
         self.conntrack = Conntrack()
         self.holder = holder
         self.ports = ports
         self.served: dict[str, str] = {}
         """Namespace of each sandbox whose listeners this process opened."""
+        self.changes = LinkChanges(alias, self.reaper.going, self.visits.senders)
+        tables = TableChanges((NAME,), self.ruleset.keeps, nftables_thread())
+        self.watch = Watch(self.changes, tables, self.namespaces.lost)
+        self.look()
         self._links = Links(self.visits, self.reaper, alias)
         self._configuration = Configuration(self.visits)
 
@@ -70,6 +80,8 @@ class Executor:
                 case Flows():
                     return self.conntrack.take(steps)
                 case HeldPort():
+                    if steps[0].present:
+                        self.translation.ensure()
                     return holding.take(self.ports, steps)
                 case fact:
                     return [self._single(fact, steps[0].present)]
@@ -83,10 +95,22 @@ class Executor:
             wrong = InvalidParameter(f"invalid {describe(steps[0].fact)}: {error}")
             return [wrong, *[False] * (len(steps) - 1)]
 
+    def look(self) -> None:
+        """Know the links that there are, to tell what becomes of them. Raises OSError."""
+        self.changes.know(map(read_link, self.visits.host.dump(dump_links())))
+
     def close(self) -> None:
         """Raises System if links or connections that were withdrawn could not be deleted."""
         with contextlib.ExitStack() as stack:
-            for each in (self.namespaces, self.visits, self.ruleset, self.conntrack, self.reaper):
+            closing = (
+                self.namespaces,
+                self.visits,
+                self.translation,
+                self.ruleset,
+                self.conntrack,
+                self.reaper,
+            )
+            for each in closing:
                 stack.callback(each.close)
 
     def _single(self, fact: Fact, present: bool) -> bool:
@@ -95,7 +119,7 @@ class Executor:
                 if present:
                     return self.namespaces.create(path)
                 self.visits.leave(path)
-                return namespaces.remove(path)
+                return self.namespaces.remove(path)
             case Sysctl():
                 return sysctls.write(self.namespaces, fact) if present else False
             case Overlay():
@@ -112,30 +136,3 @@ class Executor:
         changed = listeners.establish(self.namespaces, self.holder, fact)
         self.served[fact.sandbox] = fact.namespace
         return changed
-
-
-def describe(fact: Fact) -> str:
-    """A fact in a few words, for error texts."""
-    match fact:
-        case Namespace(path=path):
-            return f"network namespace {path}"
-        case Overlay(target=target):
-            return f"overlay mount {target}"
-        case Sysctl(key=key):
-            return f"sysctl {key}"
-        case Resolver(namespace=namespace):
-            return f"DNS listener in {namespace}"
-        case Bridge(name=name) | Veth(name=name):
-            return f"interface {name}"
-        case Address(address=address, link=link):
-            return f"address {address} on {link}"
-        case Route(destination=destination, link=link):
-            return f"route {destination} on {link}"
-        case Hairpin(link=link):
-            return f"hairpin mode of {link}"
-        case HeldPort(protocol=protocol, address=address, port=port):
-            return f"port {address or '*'}:{port}/{protocol}"
-        case Flows(address=address):
-            return f"connections of {address}"
-        case Element(table_object=name, key=key):
-            return f"element {' . '.join(key)} of {name}"

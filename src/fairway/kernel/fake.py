@@ -7,6 +7,7 @@ runs against this and against ``LinuxKernel``. Plans are scheduled by the same c
 Rejected: a mock that records calls. It proves that steps were asked for, not that they make sense in order.
 """
 
+import asyncio
 import ipaddress
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
@@ -44,6 +45,7 @@ from fairway.plan import (
     Step,
     Sysctl,
     Veth,
+    describe,
 )
 
 T = TypeVar("T")
@@ -71,6 +73,10 @@ class FakeKernel:
         self._sysctls = {(HOST, "net/ipv4/ip_forward"): "0"}
         self.foreign_ports: set[tuple[str, int]] = set()
         """(protocol, port) on which processes of the host listen."""
+        self._disturbances: dict[str, None] = {}
+        self._disturbance: asyncio.Event | None = None
+        self.rules = True
+        """Whether the ruleset is as it was written."""
 
     async def apply(self, plan: Plan) -> None:
         schedule.apply(plan, self._take)
@@ -122,8 +128,29 @@ class FakeKernel:
         lines = [f"\telement {e.table_object} {' . '.join(e.key)} {e.value}" for e in self._of(Element)]
         return "\n".join(("table inet fairway {", *lines, "}\n"))
 
-    async def install(self) -> None:
+    async def install(self) -> bool:
         """The ruleset is there from the beginning."""
+        written, self.rules = not self.rules, True
+        return written
+
+    async def intact(self) -> bool:
+        return self.rules
+
+    async def adopt(self, path: str, pid: int) -> bool:
+        """A namespace here is no more than its file: what was in it is gone with that."""
+        return self._establish(Namespace(path))
+
+    async def differing(self, wanted: Sequence[Sysctl]) -> Sequence[Sysctl]:
+        held = [replace(w, value=self._sysctls.get((w.namespace, w.key), "")) for w in wanted]
+        return [now for now, wish in zip(held, wanted, strict=True) if now != wish]
+
+    async def disturbed(self) -> frozenset[str]:
+        self._disturbance = asyncio.Event()
+        while not self._disturbances:
+            await self._disturbance.wait()
+            self._disturbance.clear()
+        found, self._disturbances = frozenset(self._disturbances), {}
+        return found
 
     async def uninstall(self) -> None:
         self._drop(lambda f: isinstance(f, Element))
@@ -149,6 +176,13 @@ class FakeKernel:
     def lose(self, fact: Fact) -> None:
         """Somebody else takes this away behind our back, with everything that lives on it."""
         self._remove(fact)
+        self.disturb(f"{describe(fact)} was removed")
+
+    def disturb(self, what: str) -> None:
+        """Somebody else has changed something."""
+        self._disturbances[what] = None
+        if self._disturbance is not None:
+            self._disturbance.set()
 
     def _take(self, steps: Sequence[Step]) -> Sequence[Outcome]:
         before = dict(self._facts)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from fairway.kernel import libc
+from fairway.kernel import libc, translation, watch
 from fairway.kernel.conntrack import Table
 from fairway.kernel.links import BRIDGE_NETFILTER
 from fairway.kernel.namespaces import Namespaces
@@ -108,6 +108,22 @@ def _optional() -> Iterator[Missing]:
             )
     finally:
         connections.close()
+    if reason := translation.lacks():
+        yield Missing(
+            "keeping connections while somebody flushes nftables",
+            "tables that have an owner and persist (Linux 6.9)",
+            reason,
+            "use a newer kernel",
+            optional=True,
+        )
+    if not watch.hears_everything():
+        yield Missing(
+            "noticing what others change inside containers' namespaces",
+            "CAP_NET_BROADCAST",
+            "the daemon was started without it",
+            "add it to its capabilities",
+            optional=True,
+        )
     if not BRIDGE_NETFILTER.exists():
         yield Missing(
             "separating the containers of one network (icc=false)",

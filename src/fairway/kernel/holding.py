@@ -5,6 +5,7 @@ another target stays held in between (``schedule`` brings the two together).
 """
 
 import errno
+import socket
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
@@ -26,6 +27,12 @@ class PortHolder(Protocol):
 
     def held(self) -> Sequence[Hold]:
         """All ports that are held."""
+
+    def keep(self, owner: socket.socket | None) -> None:
+        """Keep a socket open instead of the one before, if any, for what lives as long as it does.
+
+        It is taken over, closing it included. After an exception it is still the caller's. Raises System.
+        """
 
 
 def take(holder: PortHolder, steps: Sequence[Step]) -> list[Outcome]:

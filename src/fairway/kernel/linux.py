@@ -20,13 +20,12 @@ from fairway.kernel.features import Missing
 from fairway.kernel.holding import PortHolder
 from fairway.kernel.links import alias_of
 from fairway.kernel.listeners import Listeners
-from fairway.kernel.namespaces import sweep
 from fairway.kernel.rtnetlink import dump_links, read_link
 from fairway.model.address import Address as AddressText
 from fairway.model.address import Cidr
 from fairway.model.errors import Fault, System
 from fairway.model.foreign import ForeignFilters
-from fairway.plan import Counted, Fact, HeldPort, Plan
+from fairway.plan import Counted, Element, Fact, HeldPort, Plan, Sysctl
 
 T = TypeVar("T")
 _ALIAS_LIMIT = 255
@@ -78,11 +77,11 @@ class LinuxKernel:
 
     async def apply(self, plan: Plan) -> None:
         """Take every step, or none. Raises Fault (Conflict, InvalidParameter, System), naming what failed."""
-        await self._run(lambda: schedule.apply(plan, self._executor.take))
+        await self._run(lambda: self._work(plan, schedule.apply))
 
     async def withdraw(self, plan: Plan) -> Sequence[Fault]:
         """Take every step even if some fail; the failures. Links are deleted soon after (see ``reaper``)."""
-        return await self._run(lambda: schedule.withdraw(plan, self._executor.take))
+        return await self._run(lambda: self._work(plan, schedule.withdraw))
 
     async def facts(self) -> frozenset[Fact]:
         """What holds now, see ``dump``. Raises System."""
@@ -133,18 +132,60 @@ class LinuxKernel:
         """The nftables table as ``nft`` prints it. Raises System."""
         return await self._run(lambda: self._executor.ruleset.listing())
 
-    async def install(self) -> None:
-        """Make the nftables table if it is missing and clear away what a crash left. Raises System."""
+    async def disturbed(self) -> frozenset[str]:
+        """Until somebody else may have changed something of ours since the last call; what, for the log.
 
-        def work() -> None:
-            sweep(self._namespaces)
-            self._executor.ruleset.install()
+        Links, addresses, routes, forwarding, namespaces that are kept, the nftables table. What this process
+        does itself does not count. May tell too often, never too rarely. One waits at a time; cancel it
+        before ``close``.
+        """
+        return await self._executor.watch.disturbed(lambda: self._run(self._executor.look))
 
-        await self._run(work)
+    async def adopt(self, path: str, pid: int) -> bool:
+        """Keep the network namespace of a process at ``path`` if none is kept there; whether that was needed.
+
+        Raises System.
+        """
+
+        def work() -> bool:
+            try:
+                return self._executor.namespaces.adopt(path, pid)
+            except OSError as error:
+                text = f"cannot keep the network namespace of process {pid} at {path}: {error.strerror}"
+                raise System(text) from error
+
+        return await self._run(work)
+
+    async def differing(self, wanted: Sequence[Sysctl]) -> Sequence[Sysctl]:
+        """Of these sysctls those that hold another value, each with that one; empty if there is no such file.
+
+        Raises InvalidParameter, System.
+        """
+        return await self._run(lambda: sysctls.differing(self._executor.namespaces, wanted))
+
+    async def intact(self) -> bool:
+        """Whether the nftables table has our rules as they were written; user chains may have any."""
+        return await self._run(lambda: self._executor.ruleset.intact())
+
+    async def install(self) -> bool:
+        """Write the nftables table's rules if they are not as they should be, and clear away what a crash
+        left; whether something was written. Raises System."""
+
+        def work() -> bool:
+            self._executor.namespaces.find(self._namespaces)
+            written = self._executor.ruleset.install()
+            return self._executor.translation.ensure() or written
+
+        return await self._run(work)
 
     async def uninstall(self) -> None:
-        """Remove the nftables table, with everything in it. Raises System."""
-        await self._run(self._executor.ruleset.uninstall)
+        """Remove the nftables tables, with everything in them. Raises System."""
+
+        def work() -> None:
+            self._executor.ruleset.uninstall()
+            self._executor.translation.remove()
+
+        await self._run(work)
 
     async def features(self) -> tuple[Missing, ...]:
         """What this host lacks, each with what it needs and how to get it."""
@@ -155,10 +196,21 @@ class LinuxKernel:
         if self._closed:
             return
         self._closed = True
+        self._executor.watch.close()
         try:
             await self._run(self._executor.close)
         finally:
             await asyncio.to_thread(self._worker.shutdown)
+
+    def _work(self, plan: Plan, work: Callable[[Plan, schedule.Hand], T]) -> T:
+        """Afterwards, if rules had to be written, forget what began without them: their elements are back."""
+        executor = self._executor
+        ruled = executor.ruleset.rewritten and any(isinstance(fact, Element) for fact in plan.facts())
+        result = work(plan, executor.take)
+        if ruled:
+            executor.ruleset.rewritten = False
+            executor.conntrack.forget_unanswered(dump.subnets(dump.view(executor.visits.host), self._alias))
+        return result
 
     def _interfaces(self) -> dict[str, bool]:
         links = map(read_link, self._executor.visits.host.dump(dump_links()))

@@ -69,12 +69,13 @@ def text(kind: int, value: str) -> bytes:
 def attributes(data: bytes) -> dict[int, bytes]:
     """The attributes of a message's tail by type, flags stripped; a repeated one overrides."""
     found: dict[int, bytes] = {}
-    while len(data) >= 4:
-        length, kind = _ATTRIBUTE.unpack_from(data)
+    at, last = 0, len(data) - 4
+    while at <= last:
+        length, kind = _ATTRIBUTE.unpack_from(data, at)
         if length < 4:
             break
-        found[kind & NLA_TYPE_MASK] = data[4:length]
-        data = data[(length + 3) & ~3 :]
+        found[kind & NLA_TYPE_MASK] = data[at + 4 : at + length]
+        at += (length + 3) & ~3
     return found
 
 
@@ -114,6 +115,17 @@ def packets(data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
         data = data[(length + 3) & ~3 :]
 
 
+def envelopes(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """(type, port number of the sender, body) of each message that nobody asked for in a datagram.
+
+    The sender is the socket whose request it is about, 0 for the kernel itself.
+    """
+    while len(data) >= 16:
+        length, kind, _, _, sender = _HEADER.unpack_from(data)
+        yield kind, sender, data[16:length]
+        data = data[(length + 3) & ~3 :]
+
+
 def read_error(flags: int, body: bytes, answer: Answer) -> None:
     """Fill in an answer from an NLMSG_ERROR body: errno, the request's header, then extended attributes."""
     answer.code = -_INT.unpack_from(body)[0]
@@ -138,6 +150,8 @@ class Channel:
         except OSError:
             self._socket.close()
             raise
+        self.number: int = self._socket.getsockname()[0]
+        """The socket's port number, which tells our own requests in events."""
 
     def exchange(self, messages: Sequence[Message]) -> list[Answer]:
         """Send all, in as few sends as fit, and return their answers in order.

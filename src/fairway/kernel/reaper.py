@@ -50,7 +50,7 @@ class Reaper:
         return refusals
 
     def going(self, link: Link) -> bool:
-        """Whether the link is doomed and not deleted yet."""
+        """Whether the link is doomed and not deleted yet. May be asked from any thread."""
         return self._first <= link.group <= self._group
 
     def pending(self) -> bool:
@@ -75,9 +75,10 @@ class Reaper:
         self._choose_group(len(links))
         messages = []
         for link in links:
-            # down first: before Linux 6.2 a link that is up cannot be renamed
-            messages.append(set_link(index=link.index, up=False))
-            messages.append(set_link(index=link.index, rename=f"gone-{link.index}", group=self._group))
+            # Down first: before Linux 6.2 a link that is up cannot be renamed. The group comes even before
+            # that, so that who hears of it knows why (see ``changes``).
+            messages.append(set_link(index=link.index, up=False, group=self._group))
+            messages.append(set_link(index=link.index, rename=f"gone-{link.index}"))
         answers = self._host.exchange(messages)
         self._last = self._pool.submit(self._reap, self._group)
         pairs = [answers[i : i + 2] for i in range(0, len(answers), 2)]

@@ -26,6 +26,7 @@ from fairway.model.address import Address, Cidr, Mac, family
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK, RTM_SETLINK = 16, 17, 18, 19
 RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
 RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
+RTM_NEWNETCONF = 80
 RTM_GETNSID = 90
 
 IFF_UP = 1
@@ -47,6 +48,12 @@ RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_TABLE = 1, 4, 5, 15
 RT_TABLE_MAIN, RT_TABLE_LOCAL = 254, 255
 RTN_UNICAST = 1
 RTPROT_BOOT = 3
+
+KERNEL_ADDRESSES = (1, 2, 3)  # IFAPROT_KERNEL_LO, _RA, _LL
+LEARNED_ROUTES = (1, 2, 9)  # RTPROT_REDIRECT, _KERNEL, _RA
+
+NETCONFA_IFINDEX, NETCONFA_FORWARDING = 1, 2
+NETCONFA_IFINDEX_ALL = -1
 
 NETNSA_NSID, NETNSA_FD = 1, 3
 
@@ -277,6 +284,11 @@ def _string(found: dict[int, bytes], kind: int) -> str:
     return found.get(kind, b"").rstrip(b"\0").decode(errors="replace")
 
 
+def index_of(body: bytes) -> int:
+    """The link that a message about a link or an address is about."""
+    return int(struct.unpack_from("=i", body, 4)[0])
+
+
 def read_link(body: bytes) -> Link:
     _, _, index, flags, _ = _IFINFO.unpack_from(body)
     found = attributes(body[16:])
@@ -321,6 +333,17 @@ def read_route(body: bytes) -> RouteEntry:
         kind=kind,
         protocol=protocol,
     )
+
+
+def read_forwarding(body: bytes) -> bool | None:
+    """Whether a message about the configuration of all interfaces says that packets are forwarded.
+
+    None for that of a single interface.
+    """
+    found = attributes(body[4:])
+    if NETCONFA_FORWARDING not in found or _number(found, NETCONFA_IFINDEX) != NETCONFA_IFINDEX_ALL:
+        return None
+    return bool(_number(found, NETCONFA_FORWARDING))
 
 
 def read_namespace_id(body: bytes) -> int:

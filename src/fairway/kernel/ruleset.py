@@ -4,10 +4,11 @@ Changes are first asked for strictly (``create``, ``delete``): if the kernel agr
 and undoing is exact. Only if it refuses, the table is read and what holds already is left out; a table that
 somebody flushed is installed again. So the common case costs one transaction, and the rare one heals.
 
-The base ruleset is text from ``firewall/``. A rule in a chain of its own carries the text's digest: where it
-is missing or another, because somebody flushed the table or an earlier version wrote it, the chains that the
-text declares are written anew in one transaction. Chains for the administrator (``user…``), other chains,
-and all elements stay as they are; the table itself is only removed by ``uninstall``.
+The base ruleset is text from ``firewall/``. Two rules in a chain of its own carry the text's digest, and what
+the kernel made of it (see ``fingerprint``). Where they are missing or differ, because somebody flushed the
+table or changed a rule, or an earlier version wrote it, the chains that the text declares are written anew in
+one transaction. Chains for the administrator (``user…``), other chains, and all elements stay as they are;
+the table itself is only removed by ``uninstall``.
 """
 
 import hashlib
@@ -15,15 +16,16 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from fairway.kernel.fingerprint import fingerprint
 from fairway.kernel.nft import Nft, NftError
 from fairway.model.errors import Conflict, Fault, InvalidParameter, System
 from fairway.plan import Count, Counted, Element, Step
 
 TABLE = "inet fairway"
-_FAMILY, _NAME = TABLE.split()
+NAME = TABLE.split()[1]
 _CHAIN = re.compile(r"^\s*chain\s+(\w+)\s*\{", re.MULTILINE)
 _MARK = "version"
-"""The chain that holds the digest; nothing leads to it."""
+"""The chain that holds digest and fingerprint; nothing leads to it."""
 _DECLARATION = re.compile(r"^\s*(?:set|map)\s+(\w+)\s*\{", re.MULTILINE)
 _SYNTAX = frozenset('"\\{};#\n')
 """What could end an element in the command and begin something else."""
@@ -44,34 +46,46 @@ class Ruleset:
         self._declared = frozenset(_DECLARATION.findall(text))
         self._own = frozenset(_CHAIN.findall(self._text))
         self._context: Nft | None = None
+        self.rewritten = False
+        """Whether rules had to be written, until somebody takes note."""
         self._names: dict[str, tuple[bool, ...]] = {}
 
     def install(self) -> bool:
         """Make the table, or write its chains anew; whether that was needed. Raises System."""
         if not self._wanted:
             return self.uninstall()
-        there = self._chains()
-        if self._digest in there.get(_MARK, ()):
+        there = self._listed()
+        if self._whole(there):
             return False
         self._names.clear()
-        own = {*_CHAIN.findall(self._text), _MARK} & there.keys()
-        flushed = "".join(
-            f"flush chain {TABLE} {name}\n" for name in sorted(own) if not name.startswith("user")
-        )
+        flushed = "".join(f"flush chain {TABLE} {name}\n" for name in sorted(self._ours(_chains(there))))
         self._command(flushed + self._text, "cannot install the nftables ruleset")
+        self.rewritten = True
+        mark = fingerprint(self._listed(), self._listable)
+        self._command(f'add rule {TABLE} {_MARK} return comment "{mark}"', "cannot mark the nftables ruleset")
         return True
 
-    def _chains(self) -> dict[str, list[str]]:
-        """Names of the table's chains, each with its rules' comments; empty without the table."""
-        if not self.installed():
-            return {}
-        found: dict[str, list[str]] = {}
-        for entry in self._query(f"list table {TABLE}", terse=True):
-            if "chain" in entry:
-                found.setdefault(entry["chain"]["name"], [])
-            if "rule" in entry:
-                found.setdefault(entry["rule"]["chain"], []).append(entry["rule"].get("comment", ""))
-        return found
+    def intact(self) -> bool:
+        """Whether our chains and the sets' declarations are as ``install`` left them. Raises System."""
+        return self._whole(self._listed()) if self._wanted else not self.installed()
+
+    def keeps(self, name: str) -> bool:
+        """Whether a chain or a set of the table is ours, and nobody else's to change. For any thread."""
+        return name in self._declared or name in self._ours(self._own)
+
+    def _whole(self, listed: Sequence[dict[str, Any]]) -> bool:
+        marks = _chains(listed).get(_MARK, [])
+        return marks == [self._digest, fingerprint(listed, self._listable)]
+
+    def _listable(self, name: str) -> bool:
+        return name != _MARK and self.keeps(name)
+
+    def _ours(self, chains: Iterable[str]) -> set[str]:
+        return {name for name in chains if name in self._own and not name.startswith("user")}
+
+    def _listed(self) -> list[dict[str, Any]]:
+        """The table without its elements; empty if there is none."""
+        return self._query(f"list table {TABLE}", terse=True) if self.installed() else []
 
     def uninstall(self) -> bool:
         """Remove the table if it is there; whether it was. Raises System."""
@@ -81,8 +95,8 @@ class Ruleset:
         return True
 
     def installed(self) -> bool:
-        listed = self._query("list tables")
-        return any(_is_ours(entry.get("table", {})) for entry in listed)
+        # Not as JSON: libnftables up to 1.1 writes what is none about others' tables that have flags.
+        return f"table {TABLE}" in self.context().listing("list tables").splitlines()
 
     def elements(self) -> set[Element]:
         """Elements of the sets and maps that our text declares, but none with a timeout or from packets.
@@ -227,8 +241,15 @@ def taken(element: Element, present: Element | None) -> Conflict:
     return Conflict(f"{' . '.join(element.key)} is in {element.table_object} already, leading to {value}")
 
 
-def _is_ours(entry: dict[str, Any]) -> bool:
-    return entry.get("family") == _FAMILY and entry.get("name") == _NAME
+def _chains(listed: Iterable[dict[str, Any]]) -> dict[str, list[str]]:
+    """Names of the chains, each with its rules' comments."""
+    found: dict[str, list[str]] = {}
+    for entry in listed:
+        if "chain" in entry:
+            found.setdefault(entry["chain"]["name"], [])
+        if "rule" in entry:
+            found.setdefault(entry["rule"]["chain"], []).append(entry["rule"].get("comment", ""))
+    return found
 
 
 def _elements(entry: dict[str, Any]) -> Iterable[tuple[Element, Count | None]]:

@@ -19,6 +19,8 @@ class Visits:
     def __init__(self, namespaces: Namespaces) -> None:
         self._namespaces = namespaces
         self._channels = {HOST: Channel()}
+        self.senders = {self.host.number}
+        """Port numbers of all sockets so far: in sandboxes mostly the same one."""
         self._files: dict[str, int] = {}
 
     @property
@@ -30,6 +32,7 @@ class Visits:
         if namespace not in self._channels:
             with self._namespaces.inside(namespace):
                 self._channels[namespace] = Channel()
+            self.senders.add(self._channels[namespace].number)
         return self._channels[namespace]
 
     def file(self, namespace: str) -> int:

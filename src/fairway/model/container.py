@@ -279,6 +279,8 @@ class Container(msgspec.Struct, frozen=True, kw_only=True):
     mounts: tuple[MountPoint, ...] = ()
     ports: tuple[PortMapping, ...] = ()
     """What is published while it runs."""
+    previous_ports: tuple[PortMapping, ...] = ()
+    """What was, when it last ran: automatic ports are preferred to be the same."""
     links: tuple[Link, ...] = ()
     """On the default bridge; what was asked for stands in ``host.links``."""
     sandbox: str = ""

@@ -89,7 +89,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """One attachment of a container's sandbox to a network.
 
     While the container does not run it holds no address and no id (Docker frees both, R117); ``previous``
-    and ``interface`` remember what it had, to be preferred at the next start.
+    and ``interface`` remember what it had, to be preferred at the next start. ``host_interface`` stays its
+    own.
     """
 
     id: str = ""

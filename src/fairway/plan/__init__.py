@@ -28,8 +28,10 @@ from fairway.plan.facts import (
     Route,
     Sysctl,
     Veth,
+    identity,
 )
 from fairway.plan.plan import EMPTY, Plan, Step, difference, establish, withdraw
+from fairway.plan.words import describe
 
 __all__ = [
     "EMPTY",
@@ -51,7 +53,9 @@ __all__ = [
     "Step",
     "Sysctl",
     "Veth",
+    "describe",
     "difference",
     "establish",
+    "identity",
     "withdraw",
 ]

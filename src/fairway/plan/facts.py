@@ -157,3 +157,25 @@ Fact = (
     | Resolver
     | Overlay
 )
+
+
+def identity(fact: Fact) -> tuple[str, ...]:
+    """What it is about, without its values: of two facts that share it only one can hold."""
+    kind = type(fact).__name__
+    match fact:
+        case Bridge(name=name) | Veth(name=name):
+            return "link", name
+        case Route(namespace=namespace, destination=destination):
+            return kind, namespace, destination
+        case Sysctl(namespace=namespace, key=key):
+            return kind, namespace, key
+        case Element(table_object=name, key=parts):
+            return kind, name, *parts
+        case HeldPort(protocol=protocol, address=address, port=port):
+            return kind, protocol, address, str(port)
+        case Overlay(target=target):
+            return kind, target
+        case Resolver(sandbox=sandbox):
+            return kind, sandbox
+        case _:
+            return kind, *map(str, msgspec.structs.astuple(fact))

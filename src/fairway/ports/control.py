@@ -4,6 +4,7 @@
 notices when the holder has ended, so that all ports are held again by another one.
 """
 
+import socket
 from collections.abc import Callable, Sequence
 
 from fairway.companion.client import Client
@@ -40,6 +41,15 @@ class PortLine(Line[Response]):
         response = self.ask(messages.Change(tuple(release), tuple(hold)))
         assert isinstance(response, messages.Changed)
         return response.outcomes
+
+    def keep(self, owner: socket.socket | None) -> None:
+        """Have the holder keep a socket open instead of the one before, and close it here.
+
+        Raises System.
+        """
+        self.ask(messages.Keep(), *([owner] if owner else []))
+        if owner is not None:
+            owner.close()
 
     def held(self) -> Sequence[Hold]:
         """All ports that are held. Raises System."""

@@ -10,6 +10,7 @@ import msgspec
 from fairway.companion import process
 from fairway.companion.control import Control
 from fairway.companion.loop import Loop
+from fairway.companion.messages import Done
 from fairway.model.hold import CHANGED, UNCHANGED, Held, Hold, in_use, refused
 from fairway.ports import messages, sockets
 from fairway.ports.backend import Backend
@@ -25,6 +26,7 @@ class Holder:
         """``descriptors``: how many this process may have open."""
         self._backend = Backend(loop, descriptors)
         self._ports: dict[tuple[str, str, int], Port] = {}
+        self._kept: socket.socket | None = None
 
     def held(self) -> Sequence[Hold]:
         return [port.hold for port in self._ports.values()]
@@ -36,9 +38,16 @@ class Holder:
         outcomes = [self._release(each, wanted, staying) for each in release]
         return outcomes + [self._hold(each, staying) for each in hold]
 
+    def keep(self, owner: socket.socket | None) -> None:
+        """Keep a socket open, instead of the one before."""
+        if self._kept is not None:
+            self._kept.close()
+        self._kept = owner
+
     def close(self) -> None:
         """Release everything, and the loop."""
         self.change(self.held(), ())
+        self.keep(None)
         self._backend.loop.close()
 
     def _release(
@@ -119,10 +128,13 @@ class Server:
         self._holder = Holder(loop, process.raise_descriptor_limit())
         Control(loop, control, messages.VERSION, messages.decode_request, self._handle)
 
-    def _handle(self, request: Request, _sockets: list[socket.socket]) -> msgspec.Struct:
+    def _handle(self, request: Request, sockets: list[socket.socket]) -> msgspec.Struct:
         match request:
             case messages.Change(release, hold):
                 return messages.Changed(tuple(self._holder.change(release, hold)))
+            case messages.Keep():
+                self._holder.keep(sockets.pop() if sockets else None)
+                return Done()
             case _:
                 return messages.Holds(tuple(self._holder.held()))
 

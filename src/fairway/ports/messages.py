@@ -5,7 +5,7 @@ import msgspec
 from fairway.companion.messages import Done, Failed, Hello, Shutdown
 from fairway.model.hold import Held, Hold
 
-VERSION = 1
+VERSION = 2
 
 
 class Change(msgspec.Struct, frozen=True, tag=True):
@@ -19,7 +19,14 @@ class List(msgspec.Struct, frozen=True, tag=True):
     """Answered by ``Holds``."""
 
 
-Request = Hello | Change | List | Shutdown
+class Keep(msgspec.Struct, frozen=True, tag=True):
+    """Keep the socket that comes along open, for what lives as long as it does (``kernel/translation.py``).
+
+    The one before is closed; so without any, none is kept. Answered by ``Done``.
+    """
+
+
+Request = Hello | Change | List | Keep | Shutdown
 
 
 class Changed(msgspec.Struct, frozen=True, tag=True):

@@ -5,6 +5,8 @@ process (``/proc/PID/cgroup``), because a runtime may have put it below the daem
 """
 
 import contextlib
+import os
+import signal as signals
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,12 +47,42 @@ def processes(container: str) -> list[int]:
     """Host pids of all processes in the container's cgroup and those below it."""
     for directory in directories(container):
         pids: set[int] = set()
-        for below in (directory, *(d for d in directory.rglob("*") if d.is_dir())):
+        for below, _, _ in os.walk(directory):
             with contextlib.suppress(OSError):  # removed meanwhile
-                pids.update(map(int, (below / "cgroup.procs").read_text().split()))
+                pids.update(map(int, Path(below, "cgroup.procs").read_text().split()))
         if pids:
             return sorted(pids)
     return []
+
+
+def signal(pid: int, container: str, number: int) -> bool:
+    """Send a signal through a process descriptor that is checked to be the container's; whether it was."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return False
+    try:
+        if not holds(pid, container):
+            return False
+        signals.pidfd_send_signal(descriptor, number)
+    except ProcessLookupError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def kill(container: str, first: int) -> bool:
+    """SIGKILL for the container's ``first`` process and all others; whether any was left.
+
+    Frozen ones are thawed: those of v1 would never take it.
+    """
+    left = [pid for pid in (first, *processes(container)) if pid and signal(pid, container, signals.SIGKILL)]
+    for directory in directories(container) if left else ():
+        with contextlib.suppress(OSError):  # removed meanwhile
+            if (directory / "freezer.state").exists():
+                (directory / "freezer.state").write_text("THAWED")
+    return bool(left)
 
 
 def directories(container: str) -> Iterator[Path]:

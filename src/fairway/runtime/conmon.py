@@ -5,7 +5,8 @@ and the ``ctl`` pipe in the bundle, runs the OCI runtime's ``create``, and repor
 ``_OCI_SYNCPIPE`` one JSON line, ``{"data": <pid>}`` or ``{"data": -1, "message": …}``. When the container's
 process ends, conmon writes its exit code to ``<exit-dir>/<id>`` and ends itself. So "conmon has ended" is
 "the exit file is there", and a process file descriptor of conmon tells when: also to a daemon that did not
-start it.
+start it. If it is not there then, conmon was killed: nobody reads the container's streams any more, nor would
+anybody learn its exit code (``OciRuntime`` sees to that).
 """
 
 import asyncio
@@ -17,7 +18,7 @@ import msgspec
 from fairway.model.container import Container
 from fairway.model.errors import InvalidParameter, System
 from fairway.model.number import decimal
-from fairway.runtime import cgroups, command, faults, pidfd
+from fairway.runtime import command, faults, pidfd
 from fairway.runtime.child import Child
 from fairway.runtime.paths import Paths
 from fairway.runtime.select import Program
@@ -145,34 +146,28 @@ def _stderr(bundle: Path) -> str:
 
 
 async def ended(paths: Paths, container: str) -> None:
-    """Until the container's conmon, or if that was killed, the container's first process has ended."""
+    """Until the container's conmon has ended."""
     monitor = read_pid(paths.monitor_pid(container))
-    if is_monitor(monitor, container):
-        await gone(monitor)
-    pid = read_pid(paths.pid(container))
-    if not paths.exit(container).exists() and cgroups.holds(pid, container):
-        await gone(pid)
+    if not monitor:
+        return
+    try:
+        fd = os.pidfd_open(monitor)
+    except ProcessLookupError:
+        return
+    try:
+        if _is_monitor(monitor, container):
+            await pidfd.gone(fd)
+    finally:
+        os.close(fd)
 
 
-def is_monitor(pid: int, container: str) -> bool:
+def _is_monitor(pid: int, container: str) -> bool:
     """Whether ``pid`` is this container's conmon, not another process that got its number."""
     try:
         argv = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except (FileNotFoundError, ProcessLookupError):
         return False
     return container.encode() in argv
-
-
-async def gone(pid: int) -> None:
-    """Until a process, not necessarily our child, has ended."""
-    try:
-        fd = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return
-    try:
-        await pidfd.gone(fd)
-    finally:
-        os.close(fd)
 
 
 def read_pid(path: Path) -> int:

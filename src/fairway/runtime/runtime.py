@@ -47,9 +47,7 @@ from fairway.runtime.settling import settle
 from fairway.runtime.users import look_up
 
 LOST = 255
-"""Exit code, as Docker's, of a container whose exit nobody saw (conmon was killed)."""
-
-
+"""Exit code, as Docker's, of a container whose exit nobody saw."""
 _DOCKERS_NAMES = ("runc", "io.containerd.runc.v2")
 """What Docker calls its default runtime: who asks for it wants the default, which here may be crun."""
 
@@ -174,41 +172,45 @@ class OciRuntime:
         return pid if pid and cgroups.holds(pid, container) else 0
 
     async def wait(self, container: str) -> Exit:
-        """See ``Runtime``. Raises NotFound for a container that was never created or is deleted."""
+        """See ``Runtime``. Raises NotFound for a container that was never created or is deleted.
+
+        One that is being created has no conmon yet, and must not be taken for one that has lost it.
+        """
         task = self._ends.get(container)
         if task is None:
-            if not self._paths.bundle(container).exists():
+            if not self._paths.monitor_pid(container).exists():
                 raise NotFound(f"No such container: {container}")
             task = self._ends[container] = asyncio.create_task(self._exit(container))
         return await asyncio.shield(task)
 
     async def _exit(self, container: str) -> Exit:
         await conmon.ended(self._paths, container)
-        oom = self._paths.oom(container).exists() or await asyncio.to_thread(cgroups.out_of_memory, container)
         path = self._paths.exit(container)
+        if not path.exists():
+            await self._end_unmonitored(container)
+        oom = self._paths.oom(container).exists() or await asyncio.to_thread(cgroups.out_of_memory, container)
         try:
             return Exit(code=int(path.read_text()), finished=path.stat().st_mtime_ns, oom_killed=oom)
-        except FileNotFoundError:
-            bundle = self._paths.bundle(container)
-            finished = bundle.stat().st_mtime_ns if bundle.exists() else 0
-            return Exit(code=LOST, finished=finished, oom_killed=oom)
+        except (FileNotFoundError, ValueError):  # deleted meanwhile; there was no room for it
+            return Exit(code=LOST, finished=0, oom_killed=oom)
+
+    async def _end_unmonitored(self, container: str) -> None:
+        """conmon was killed: as when Docker's shim is, what it ran is killed, too, and has ended by that.
+
+        The next daemon finds the same exit code, where conmon would have left it.
+        """
+        first, pause = conmon.read_pid(self._paths.pid(container)), 0.001
+        while await asyncio.to_thread(cgroups.kill, container, first):
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 1)
+        if self._paths.bundle(container).exists():
+            with contextlib.suppress(OSError):
+                self._paths.exit(container).write_text(f"{128 + signals.SIGKILL}")
 
     async def kill(self, container: str, signal: int) -> None:
-        """See ``Runtime``. Directly, through a process descriptor that is checked to be the container's."""
-        pid = conmon.read_pid(self._paths.pid(container))
-        if not pid:
-            return
-        try:
-            fd = os.pidfd_open(pid)
-        except ProcessLookupError:
-            return
-        try:
-            if cgroups.holds(pid, container):
-                signals.pidfd_send_signal(fd, signal)
-        except ProcessLookupError:
-            return
-        finally:
-            os.close(fd)
+        """See ``Runtime``."""
+        if pid := conmon.read_pid(self._paths.pid(container)):
+            cgroups.signal(pid, container, signal)
 
     async def delete(self, container: str) -> None:
         """See ``Runtime``. A process that still runs is killed; deleting twice is no error."""
@@ -244,10 +246,8 @@ class OciRuntime:
 
     async def _let_monitor_end(self, monitor: int, container: str) -> None:
         """conmon ends by itself after its container; one that does not is ended."""
-        if not monitor or not conmon.is_monitor(monitor, container):
-            return
         try:
-            await asyncio.wait_for(conmon.gone(monitor), 5)
+            await asyncio.wait_for(conmon.ended(self._paths, container), 5)
         except TimeoutError:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(monitor, signals.SIGKILL)
@@ -304,7 +304,7 @@ class OciRuntime:
     ) -> AsyncIterator[LogLine]:
         """See ``Runtime``."""
         selection = logs.Selection(stdout=stdout, stderr=stderr, since=since, until=until, tail=tail)
-        following = follow and self._paths.bundle(container).exists()
+        following = follow and self._paths.monitor_pid(container).exists()
         ended = functools.partial(self.wait, container) if following else None
         return logs.read(self._paths.log(container), selection, ended)
 

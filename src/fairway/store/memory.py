@@ -1,6 +1,6 @@
 """A store in memory with the semantics of the durable one, for tests."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from fairway.model.record import Change, Put
 
@@ -9,8 +9,9 @@ class MemoryStore:
     def __init__(self) -> None:
         self._rows: dict[tuple[str, str], Put] = {}
 
-    def load(self) -> Iterator[Put]:
-        yield from tuple(self._rows.values())
+    def load(self, take: Callable[[Put], None]) -> None:
+        for row in tuple(self._rows.values()):
+            take(row)
 
     def commit(self, changes: Sequence[Change]) -> None:
         rows = dict(self._rows)

@@ -10,6 +10,7 @@ import msgspec
 from fairway.api.backend import Backend
 from fairway.model.address import Address, Cidr, Family, Mac
 from fairway.model.container import Config, Container, ContainerPaths, Exit, Health, HostConfig, State, Volume
+from fairway.model.difference import Difference, Examination
 from fairway.model.errors import Conflict, Fault, NotFound, NotModified
 from fairway.model.event import Event
 from fairway.model.image import Image
@@ -522,6 +523,21 @@ class FakeRules:
         return f"{kind} {form} {table} {chain} {verbose}\n"
 
 
+class FakeDoctor:
+    """Two differences, of which one can be mended."""
+
+    found = (
+        Difference(kind="network", id="n1", name="web", text="interface br-0 is missing"),
+        Difference(kind="host", text="interface veth0 is left over"),
+    )
+
+    async def examine(self) -> Examination:
+        return Examination(self.found, self.found)
+
+    async def cure(self) -> Examination:
+        return Examination(self.found, self.found[1:], ("cannot delete veth0",))
+
+
 class FakeEngine:
     def __init__(self) -> None:
         self.containers = FakeContainers()
@@ -533,6 +549,7 @@ class FakeEngine:
         self.events = FakeEvents()
         self.system = FakeSystem()
         self.rules = FakeRules()
+        self.doctor = FakeDoctor()
         self.copying = FakeCopying()
         self.stats = FakeStats()
 

@@ -7,7 +7,7 @@ the next start of the daemon clears it.
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from random import Random
 from typing import Any, Literal, get_args
 
@@ -27,7 +27,7 @@ from fairway.model.container import Config, Container, HostConfig, PortBinding, 
 from fairway.model.errors import Fault, System
 from fairway.model.network import EndpointRequest
 from fairway.model.request import ContainerRequest, NetworkRequest, PoolRequest
-from fairway.plan import Plan, Resolver, Step, Sysctl
+from fairway.plan import Element, Namespace, Overlay, Resolver, Step, Sysctl
 from fairway.store.memory import MemoryStore
 from unit.engine.world import Inline, World
 
@@ -52,24 +52,6 @@ randoms = st.randoms(use_true_random=True)  # seeded; the other kind may end an 
 modes = st.sampled_from([*NETWORKS, "bridge", "none", "host", *(f"container:{c}" for c in CONTAINERS)])
 
 
-class Kernel(FakeKernel):
-    """Remembers whether something was left: ``withdraw`` goes on after a failure, and undoing does, too."""
-
-    remainder = False
-
-    async def apply(self, plan: Plan) -> None:
-        try:
-            await super().apply(plan)
-        except Fault as fault:
-            self.remainder = self.remainder or "undoing failed" in fault.message
-            raise
-
-    async def withdraw(self, plan: Plan) -> Sequence[Fault]:
-        faults = await super().withdraw(plan)
-        self.remainder = self.remainder or bool(faults)
-        return faults
-
-
 async def attempt(verb: Awaitable[Any]) -> None:
     """It may be refused; an error that is no fault is a defect."""
     with contextlib.suppress(Fault):
@@ -82,7 +64,7 @@ class Machine(RuleBasedStateMachine):
         self.loop = asyncio.new_event_loop()
         self.loop.set_default_executor(Inline())
         self.store = MemoryStore()
-        self.kernel = Kernel(objects=ruleset.OBJECTS)
+        self.kernel = FakeKernel(objects=ruleset.OBJECTS)
         self.kernel._sysctls["", "net/ipv4/ip_local_port_range"] = "32768\t32771"
         self.kernel._sysctls["", "net/ipv6/conf/all/disable_ipv6"] = "0"
         self.kernel.foreign_ports.add(("tcp", 8083))
@@ -257,13 +239,45 @@ class Machine(RuleBasedStateMachine):
                 self.kernel.lose(fact)
         self.do(self.engine.resolver_lost())
 
+    @rule(random=randoms, harms=st.integers(1, 4), verbs=st.integers(0, 3))
+    def somebody_else_changes_something(self, random: Random, harms: int, verbs: int) -> None:
+        """While operations are under way or not, with a daemon that sees it or comes after it."""
+
+        async def harm() -> None:
+            for _ in range(harms):
+                for _ in range(random.randrange(20)):
+                    await asyncio.sleep(0)
+                self._harm(random)
+
+        self.do(harm(), *(self._verb(random) for _ in range(verbs)))
+
+    def _harm(self, random: Random) -> None:
+        kernel = self.kernel
+        facts = sorted(kernel._facts, key=repr)
+        if self.world.core.locks._locks:  # a container that is being started may need these at this moment
+            facts = [fact for fact in facts if not isinstance(fact, Namespace | Overlay)]
+        sysctls = sorted((f for f in self.world.reconciler.desired() if isinstance(f, Sysctl)), key=repr)
+        match random.randrange(4):
+            case 0 if sysctls:
+                wish = random.choice(sysctls)
+                kernel._sysctls[wish.namespace, wish.key] = "9"
+                kernel.disturb("a sysctl was changed")
+            case 1:
+                kernel.rules = False
+                for fact in facts:
+                    if isinstance(fact, Element):
+                        kernel.lose(fact)
+            case _ if facts:
+                kernel.lose(random.choice(facts))
+
     @rule(random=randoms)
-    def kernel_loses_something(self, random: Random) -> None:
-        """Somebody deletes a link, or flushes rules; the next start of the daemon mends it."""
-        facts = sorted((f for f in self.loop.run_until_complete(self.kernel.facts())), key=repr)
-        if facts:
-            self.kernel.lose(random.choice(facts))
-        self.do(self._restart())
+    def a_daemon_finds_things_changed(self, random: Random) -> None:
+        async def away() -> None:
+            await self.world.engine.close()
+            self._harm(random)
+            await self._start_again()
+
+        self.do(away())
 
     @rule()
     def daemon_restarts(self) -> None:
@@ -288,7 +302,6 @@ class Machine(RuleBasedStateMachine):
         await self._start_again()
 
     async def _start_again(self) -> None:
-        self.kernel.remainder = False
         await self.world.start_again()
 
     # What must hold.
@@ -330,9 +343,10 @@ class Machine(RuleBasedStateMachine):
         self._check_names(owners)
         self._check_ports()
         self._check_links(active)
-        if not self.kernel.remainder:
-            desired = {f for f in await self.engine._restore.desired() if not isinstance(f, Sysctl)}
-            assert {f for f in await self.kernel.facts() if not isinstance(f, Sysctl)} == desired
+        desired = self.world.reconciler.desired()
+        assert await self.kernel.facts() == {f for f in desired if not isinstance(f, Sysctl)}
+        assert not await self.kernel.differing([f for f in desired if isinstance(f, Sysctl)])
+        assert self.kernel.rules
 
     def _check_addresses(self) -> None:
         """An address is taken exactly if an endpoint has it."""

@@ -256,7 +256,7 @@ async def test_a_container_between_two_restarts_can_be_connected(world: World) -
     await world.core.state.commit(msgspec.structs.replace(found, state=state))
     await world.engine.networks.connect("n1", "cc", EndpointRequest())
     await world.restart()
-    await world.settle()
+    await world.quiet()
     assert world.engine.containers.find("cc").state.status == "running"
     assert world.address("cc", "n1") == "172.18.0.2/16"
 
@@ -269,6 +269,7 @@ async def test_a_policys_restart_that_was_cut_off_is_tried_again(world: World) -
     found = msgspec.structs.replace(found, state=state)
     await world.core.state.commit(found, begin=found)
     await world.restart()
+    await world.quiet()
     assert world.engine.containers.find("cc").state.status == "running"
 
 
@@ -306,6 +307,67 @@ async def test_who_needs_others_is_started_after_them(world: World) -> None:
     await world.restart()
     await world.quiet()
     assert {c.name: c.state.status for c in world.engine.containers.all()} == dict.fromkeys(names, "running")
+
+
+@pytest.mark.parametrize(
+    ("policy", "ended", "status"),
+    [
+        ("no", None, "exited"),
+        ("no", 1, "exited"),
+        ("always", None, "running"),
+        ("always", "stop", "running"),
+        ("unless-stopped", None, "running"),
+        ("unless-stopped", "stop", "exited"),
+        ("unless-stopped", "failed", "running"),
+        ("on-failure", None, "running"),
+        ("on-failure", "stop", "exited"),
+        ("on-failure", 0, "exited"),
+        ("on-failure", "failed", "running"),
+        ("on-failure:1", None, "running"),
+        ("on-failure:1", 1, "exited"),
+    ],
+)
+async def test_who_comes_back_with_the_host(
+    world: World, policy: str, ended: int | str | None, status: str
+) -> None:
+    """As in Docker (moby, ``ShouldRestart``); ``failed``: the policy's restart did not succeed."""
+    name, _, most = policy.partition(":")
+    given = RestartPolicy(name=name, maximum_retry_count=int(most or 0))  # type: ignore[arg-type]
+    container = await world.run("cc", restart_policy=given)
+    if ended == "stop":
+        await world.engine.containers.stop("cc", 0, "")
+    elif ended == "failed":
+        world.runtime.fail_start = System("port is already allocated")
+        world.runtime.end(container.id, 1)
+        await world.quiet()
+        world.runtime.fail_start = None
+        assert world.engine.containers.find("cc").state.status == "exited"
+    elif isinstance(ended, int):
+        for _ in range(int(most or 0) + 1):
+            world.runtime.end(container.id, ended)
+            await world.quiet()
+    world.runtime.ends.clear()
+    world.kernel._facts.clear()
+    await world.restart()
+    await world.quiet()
+    state = world.engine.containers.find("cc").state
+    assert state.status == status
+    if ended is None and status == "exited":
+        assert state.exit_code == 255
+
+
+async def test_who_needs_one_that_is_just_coming_back_waits_for_it(world: World) -> None:
+    always = RestartPolicy(name="always")
+    await world.run("web", restart_policy=always)
+    for name in ("one", "two", "three"):
+        await world.run(name, "container:web", restart_policy=always)
+        await world.engine.containers.stop(name, 0, "")
+    world.runtime.ends.clear()
+    world.kernel._facts.clear()
+    await world.restart()
+    await world.quiet()
+    assert {c.state.status for c in world.engine.containers.all()} == {"running"}
+    assert len({namespace(world, c.name) for c in world.engine.containers.all()}) == 1
 
 
 async def test_who_need_each_other_do_not_wait_for_ever(world: World) -> None:

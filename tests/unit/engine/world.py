@@ -16,6 +16,7 @@ from fairway.engine.events import Events
 from fairway.engine.identity import Identity
 from fairway.engine.ports import Ports
 from fairway.engine.protocols import Store
+from fairway.engine.reconciling import Reconciler
 from fairway.engine.settings import Settings
 from fairway.engine.state import State
 from fairway.firewall import ruleset
@@ -32,6 +33,7 @@ from fairway.model.request import ContainerRequest
 from fairway.model.system import SystemFacts
 from fairway.model.tree import PathStat, Tree
 from fairway.model.usage import Usage
+from fairway.plan import Namespace, Overlay
 from fairway.store.memory import MemoryStore
 
 IMAGE = Image(
@@ -79,7 +81,8 @@ class FakeStreams:
 class FakeRuntime:
     name, path, version = "crun", "/usr/bin/crun", "1.0"
 
-    def __init__(self, clock: FakeClock) -> None:
+    def __init__(self, clock: FakeClock, kernel: FakeKernel) -> None:
+        self._kernel = kernel
         self.launches: dict[str, Launch] = {}
         self.ends: dict[str, asyncio.Future[Exit]] = {}
         self.streams: dict[str, FakeStreams] = {}
@@ -108,6 +111,9 @@ class FakeRuntime:
         if self.fail_create:
             raise self.fail_create
         container = launch.container.id
+        there = self._kernel._facts
+        assert any(isinstance(f, Overlay) and f.target == launch.rootfs for f in there), "it is not mounted"
+        assert not launch.namespace or Namespace(launch.namespace) in there
         self.launches[container] = launch
         self.ends[container] = asyncio.get_running_loop().create_future()
         self.streams[container] = FakeStreams(self.reads)
@@ -391,7 +397,7 @@ class World:
         self.store: Any = store or MemoryStore()
         self.kernel = kernel or FakeKernel(objects=ruleset.OBJECTS)
         self.clock = FakeClock()
-        self.runtime = FakeRuntime(self.clock)
+        self.runtime = FakeRuntime(self.clock, self.kernel)
         self.files = FakeFiles()
         self.images = FakeImages()
         self.resolver = FakeResolver()
@@ -460,7 +466,9 @@ class World:
         active = {c.id for c in containers.values() if c.state.status in ("running", "paused")}
         alive = {c for c, end in self.runtime.ends.items() if not end.done()}
         watched = {task.get_name() for task in self.engine._lifecycle._tasks._tasks}
-        return not self.core.locks._locks and active == alive == watched
+        healing = self.engine._healing
+        whole = healing._wait is None and not self.core.doubt.is_set() and not self.kernel._disturbances
+        return not self.core.locks._locks and active == alive == watched and whole
 
     async def run(
         self, name: str, network: str = "bridge", request: EndpointRequest | None = None, **host: Any
@@ -484,6 +492,10 @@ class World:
 
     def names(self, network: str) -> dict[str, tuple[str, ...]]:
         return dict(self.resolver.networks[self.engine.networks.find(network).id].names)
+
+    @property
+    def reconciler(self) -> Reconciler:
+        return self.engine._healing._reconciler
 
     @property
     def core_ports(self) -> Ports:

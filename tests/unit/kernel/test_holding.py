@@ -1,6 +1,7 @@
 """Runs of held ports as messages to the port holder."""
 
 import errno
+import socket
 from collections.abc import Sequence
 
 from fairway.kernel import holding
@@ -22,6 +23,9 @@ class Holder:
 
     def held(self) -> Sequence[Hold]:
         return [Hold("udp", "", 53, "10.1.0.2", 53)]
+
+    def keep(self, owner: socket.socket | None) -> None:
+        raise AssertionError(owner)
 
     def _outcome(self, hold: Hold) -> Held:
         if hold.port < 3:

@@ -11,6 +11,7 @@ from fairway.api.shapes.containers import (
     exec_inspect,
     status_text,
 )
+from fairway.api.shapes.doctor import examination
 from fairway.api.shapes.images import image_inspect, image_summary, removals
 from fairway.api.shapes.networks import endpoint_settings, network, network_settings
 from fairway.api.shapes.rules import rule
@@ -24,6 +25,7 @@ __all__ = [
     "container_summary",
     "endpoint_settings",
     "event",
+    "examination",
     "exec_inspect",
     "image_inspect",
     "image_summary",
