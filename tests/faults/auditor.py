@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from faults.api import Api
-from faults.reality import Process, Reality, Sandbox, Where, read
+from faults.reality import Interface, Process, Reality, Sandbox, Where, read
 
 _LINK = re.compile(r"veth[0-9a-f]{7}|br-[0-9a-f]{12}|gone-.*")
 _NONE = {"bridges", "closed", "internal", "masqueraded", "same"}
@@ -120,8 +120,9 @@ class Audit:
             }
             wanted |= {"fe80::1/64"} if network["EnableIPv6"] else set()
             self._differ(f"address of {name}", map(_cidr, wanted), map(_cidr, link.addresses))
-        for _, _, host_end, _ in self._endpoints():
-            expected[host_end] = None
+        for container, _, settings in self._endpoints():
+            if outer := self._host_end(container, settings["MacAddress"]):
+                expected[outer.name] = None
         ours = {
             name
             for name, link in self.real.interfaces.items()
@@ -129,13 +130,20 @@ class Audit:
         }
         self._differ("interface", set(), ours - set(expected))
 
-    def _endpoints(self) -> Iterator[tuple[dict[str, Any], dict[str, Any], str, dict[str, Any]]]:
-        """(container, network, host's end, settings) of all endpoints that are in use on bridges."""
+    def _endpoints(self) -> Iterator[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]]:
+        """(container, network, settings) of all endpoints that are in use on bridges."""
         for container in self.said.owners().values():
             for settings in container["NetworkSettings"]["Networks"].values():
                 network = self.said.networks.get(settings["NetworkID"])
                 if network and network["Driver"] == "bridge" and settings["EndpointID"]:
-                    yield container, network, f"veth{settings['EndpointID'][:7]}", settings
+                    yield container, network, settings
+
+    def _host_end(self, container: dict[str, Any], mac: str) -> Interface | None:
+        """The other end of the container's interface with that MAC: veths know each other's index."""
+        box = self.real.sandboxes.get(container["NetworkSettings"]["SandboxKey"])
+        inner = next((i for i in box.interfaces.values() if i.mac == mac), None) if box else None
+        ends = (i for i in self.real.interfaces.values() if inner and inner.peer)
+        return next((i for i in ends if inner and (i.index, i.peer) == (inner.peer, inner.index)), None)
 
     # Sandboxes.
 
@@ -156,30 +164,29 @@ class Audit:
     def _sandbox(self, container: dict[str, Any], box: Sandbox) -> None:
         name = container["Name"]
         inside = {i.mac: i for i in box.interfaces.values() if i.name != "lo"}
-        expected = {s["MacAddress"]: (n, h, s) for c, n, h, s in self._endpoints() if c is container}
+        expected = {s["MacAddress"]: (n, s) for c, n, s in self._endpoints() if c is container}
         self._differ(f"{name}: interface", expected, inside)
         for mac in expected.keys() & inside.keys():
-            network, host_end, settings = expected[mac]
+            network, settings = expected[mac]
             self._differ(
                 f"{name}: address of {inside[mac].name}",
                 map(_cidr, _addresses(settings)),
                 map(_cidr, inside[mac].addresses),
             )
             self._say(inside[mac].up, f"{name}: {inside[mac].name} is down")
-            outer = self.real.interfaces.get(host_end)
+            outer = self._host_end(container, mac)
             if outer is None:
-                self.findings.append(f"{name}: {host_end} is missing on the host")
+                self.findings.append(f"{name}: the host's end of {inside[mac].name} is missing")
                 continue
             bridge = bridge_of(network)
-            self._say(
-                outer.master == bridge, f"{name}: {host_end} is a port of {outer.master!r}, not {bridge}"
-            )
-            self._say(outer.up, f"{name}: {host_end} is down")
+            right = outer.master == bridge
+            self._say(right, f"{name}: {outer.name} is a port of {outer.master!r}, not of {bridge}")
+            self._say(outer.up, f"{name}: {outer.name} is down")
         ways = self._ways(container)
         wanted = {f"default via {gateway}" for gateway, _ in ways.values()}
         self._differ(f"{name}: route", wanted, box.routes)
         listening = {s for s in box.listening if s.endswith("127.0.0.11:53")}
-        resolves = any(n["Name"] != "bridge" for c, n, _, _ in self._endpoints() if c is container)
+        resolves = any(n["Name"] != "bridge" for c, n, _ in self._endpoints() if c is container)
         self._differ(
             f"{name}: DNS listener",
             {"udp 127.0.0.11:53", "tcp 127.0.0.11:53"} if resolves else (),
@@ -189,7 +196,7 @@ class Audit:
     def _ways(self, container: dict[str, Any]) -> dict[int, tuple[str, str]]:
         """Gateway and own address by family, of the networks that lead outside (Docker's ``gw-priority``)."""
         ways: dict[int, tuple[str, str]] = {}
-        able = [(n, s) for c, n, _, s in self._endpoints() if c is container and not n["Internal"]]
+        able = [(n, s) for c, n, s in self._endpoints() if c is container and not n["Internal"]]
         for _, settings in sorted(able, key=lambda p: (-p[1].get("GwPriority", 0), p[0]["Name"])):
             for kind, gateway, address in (
                 (4, settings["Gateway"], settings["IPAddress"]),
@@ -317,7 +324,7 @@ class Audit:
                 place = f"{address} of {row['network_id']}"
                 self._say(place not in taken, f"{address} is taken twice: by {taken.get(place)} and {key}")
                 taken[place] = key
-                active = any(s["EndpointID"] == row.get("id") for _, _, _, s in self._endpoints())
+                active = any(s["EndpointID"] == row.get("id") for _, _, s in self._endpoints())
                 self._say(active, f"{address} is kept by an endpoint that is not in use: {key}")
 
     def _processes(self) -> None:

@@ -22,7 +22,7 @@ from typing import Any
 from fairway.companion import client, line
 from fairway.kernel import executor, libc, netlink, nft
 from fairway.model.errors import System, Unavailable
-from fairway.plan import Element, Flows, HeldPort, Step
+from fairway.plan import Element, Flows, HeldPort, Step, describe
 from fairway.store import sqlite
 from faults.points import Points
 
@@ -74,7 +74,7 @@ def _steps(points: Points) -> None:
             with points.action(name if can_fail else f"{name} (nothing)") as error:
                 if error:
                     text = f"cannot {'establish' if group[0].present else 'withdraw'} "
-                    text += f"{executor.describe(group[0].fact)}: {oserror(error).strerror}"
+                    text += f"{describe(group[0].fact)}: {oserror(error).strerror}"
                     outcomes += [System(text), *[False] * (len(group) - 1)]
                 else:
                     outcomes += original(self, group)

@@ -36,6 +36,14 @@ class Result:
 
 
 def record(rig: Rig, operation: Operation) -> Recording:
+    try:
+        return _record(rig, operation)
+    except BaseException:
+        recover(rig)
+        raise
+
+
+def _record(rig: Rig, operation: Operation) -> Recording:
     operation.prepare(rig)
     settle(rig, operation.name)
     before = view(rig.api)

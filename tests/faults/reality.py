@@ -35,6 +35,9 @@ CGROUPS = Path("/sys/fs/cgroup")
 @dataclass
 class Interface:
     name: str
+    index: int = 0
+    peer: int = 0
+    """Of a veth: the other end's index, in its namespace."""
     kind: str = ""
     mac: str = ""
     master: str = ""
@@ -171,6 +174,8 @@ def _interfaces(text: str) -> dict[str, Interface]:
         info = each.get("linkinfo", {})
         result[each["ifname"]] = Interface(
             name=each["ifname"],
+            index=each["ifindex"],
+            peer=each.get("link_index", 0),
             kind=info.get("info_kind", ""),
             mac=each.get("address", ""),
             master=each.get("master", ""),

@@ -149,6 +149,11 @@ class Rig:
     def look(self) -> Reality:
         return read(self.where)
 
+    @property
+    def known(self) -> frozenset[int]:
+        """Processes that belong to the harness."""
+        return frozenset((self.pid, self._nursery.pid))
+
     def audit(self, patience: float = 5.0) -> list[str]:
         """What the auditor finds once nothing moves any more."""
 
@@ -158,8 +163,7 @@ class Rig:
             except (AssertionError, NoReply) as error:  # a container that went between two questions
                 return [f"the API does not answer: {error}"]
             self.seen |= set(said.containers)
-            known = frozenset((self.pid, self._nursery.pid))
-            found = Audit(self.where, self.look(), said, known, frozenset(self.seen))()
+            found = Audit(self.where, self.look(), said, self.known, frozenset(self.seen))()
             return [finding for finding in found if finding not in self.accepted]
 
         return settled(once, patience)
