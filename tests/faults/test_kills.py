@@ -16,12 +16,14 @@ def _kind(moment: Moment) -> str:
     return f"{moment[0]} {moment[2]}"
 
 
-@pytest.mark.parametrize("name", OPERATIONS if ALL else ["start", "stop", "run and remove", "connect"])
+@pytest.mark.parametrize(
+    "name", OPERATIONS if ALL else ["start", "stop", "run and remove", "connect", "create"]
+)
 def test_killed(rig: Rig, name: str) -> None:
     operation = OPERATIONS[name]
     recording = record(rig, operation)
     every = list(moments(recording))
-    result = kill(rig, operation, recording, _choice.of(every, _kind, 3))
+    result = kill(rig, operation, recording, _choice.of(every, _kind, 2))
     told("killed", name, len(every), result)
     assert not result.findings, "\n".join(result.findings)
     assert result.missed <= result.cases // 4 + 1, (

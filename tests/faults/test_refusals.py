@@ -22,7 +22,7 @@ def test_refused(rig: Rig, name: str) -> None:
     operation = OPERATIONS[name]
     recording = record(rig, operation)
     every = list(cases(recording))
-    result = refuse(rig, operation, recording, _choice.of(every, _kind, 5))
+    result = refuse(rig, operation, recording, _choice.of(every, _kind, 3))
     told("refused", name, len(every), result)
     assert not result.findings, "\n".join(result.findings)
     assert result.missed <= result.cases // 4 + 1, (

@@ -90,7 +90,7 @@ class Conntrack:
             try:
                 work()
             except OSError as error:
-                return f"cannot delete tracked connections: {error}"
+                return f"cannot delete tracked connections: {error.strerror or error}"
             return ""
 
         self._running.append(self._pool.submit(told))
