@@ -131,7 +131,7 @@ class RealMachine(Machine):
 
 
 def test_a_walk() -> None:
-    """The short one: steps from a fixed sequence, all in one world. Hypothesis begins anew for each example."""
+    """The short one: a fixed sequence in one world, where Hypothesis begins anew for each example."""
     random, machine = Random(20), RealMachine()
     steps: tuple[Callable[[], None], ...] = (
         lambda: machine.something(random),
