@@ -40,12 +40,12 @@ class Volumes:
         """A new volume, or the one that is there already under the name, as in Docker."""
         volume, new = await self.begin(request)
         if new:
-            await self.settle([volume])
+            try:
+                await self._core.state.commit(end=volume)
+            except BaseException:
+                await self.give_up(volume)
+                raise
         return volume
-
-    async def settle(self, volumes: Sequence[Volume]) -> None:
-        """Those that ``begin`` made stay."""
-        await self._core.state.commit(end=volumes)
 
     async def begin(self, request: VolumeRequest, *, anonymous: bool = False) -> tuple[Volume, bool]:
         """Like ``create``, and whether it is new: marked then as being made, until the caller ends that."""

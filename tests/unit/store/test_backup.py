@@ -106,5 +106,5 @@ def test_a_leftover_that_cannot_be_removed_is_told(path: Path, monkeypatch: pyte
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "unlink", refuse)
-        with pytest.raises(System, match="cannot copy the state file .* not permitted"):
+        with pytest.raises(System, match=r"cannot copy the state file .* not permitted"):
             Backup(path, 60).take(Path(f"{path}.backup"))
