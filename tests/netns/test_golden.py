@@ -101,6 +101,9 @@ async def test_table(host: NetnsHost, name: str) -> None:
         before = listed(host)
         await kernel.apply(plan)
         shown = listed(host)
+        assert (await kernel.counted()).elements.keys() == {
+            f for f in await kernel.facts() if isinstance(f, Element)
+        }
         assert shown == golden(name, shown)
         assert await kernel.withdraw(plan.inverse()) == []
         assert listed(host) == before

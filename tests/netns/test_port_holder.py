@@ -259,6 +259,19 @@ async def test_it_ends_when_it_is_told_to(holder: Companion, line: PortLine) -> 
     assert not refused("0.0.0.0", 8080)
 
 
+def test_it_keeps_a_socket_open(line: PortLine) -> None:
+    """Until it is told to keep another one, or none; ours is closed."""
+    near, far = socket.socketpair()
+    with near:
+        near.setblocking(False)
+        line.keep(far)
+        assert far.fileno() == -1
+        with pytest.raises(BlockingIOError):
+            near.recv(1)
+        line.keep(None)
+        assert near.recv(1) == b""
+
+
 def test_who_may_speak_to_it_and_what_it_is_called(holder: Companion, line: PortLine) -> None:
     line.held()
     process = pid(line)

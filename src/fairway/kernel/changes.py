@@ -16,7 +16,26 @@ import struct
 from collections.abc import Callable, Collection, Container, Iterable
 from dataclasses import replace
 
-from fairway.kernel.netlink import Message, attributes, envelopes
+from fairway.kernel.netlink import envelopes
+from fairway.kernel.nfnetlink import (
+    NFT_MSG_DELCHAIN,
+    NFT_MSG_DELRULE,
+    NFT_MSG_DELSETELEM,
+    NFT_MSG_DELTABLE,
+    NFT_MSG_NEWCHAIN,
+    NFT_MSG_NEWGEN,
+    NFT_MSG_NEWRULE,
+    NFT_MSG_NEWSETELEM,
+    NFT_MSG_NEWTABLE,
+    NFTA_CHAIN_NAME,
+    NFTA_RULE_CHAIN,
+    NFTA_SET_ELEM_LIST_SET,
+    NFTA_SET_NAME,
+    NFTA_TABLE_NAME,
+    parts,
+    read_thread,
+    string,
+)
 from fairway.kernel.rtnetlink import (
     KERNEL_ADDRESSES,
     LEARNED_ROUTES,
@@ -34,24 +53,15 @@ from fairway.kernel.rtnetlink import (
     read_route,
 )
 
-NFT_MSG_NEWTABLE, NFT_MSG_DELTABLE = 0, 2
-NFT_MSG_NEWCHAIN, NFT_MSG_DELCHAIN = 3, 5
-NFT_MSG_NEWRULE, NFT_MSG_DELRULE = 6, 8
-NFT_MSG_NEWSETELEM, NFT_MSG_DELSETELEM = 12, 14
-NFT_MSG_NEWGEN, NFT_MSG_GETGEN = 15, 16
-NFNL_SUBSYS_NFTABLES = 10
-NFTA_TABLE_NAME, NFTA_OBJECT_NAME = 1, 2
-"""The second is of rules (their chain's) and of elements (their set's)."""
-NFTA_CHAIN_NAME = 3
-NFTA_GEN_PROC_PID = 2
-_WORDS = {
-    NFT_MSG_NEWCHAIN: "chain {} added or changed",
-    NFT_MSG_DELCHAIN: "chain {} deleted",
-    NFT_MSG_NEWRULE: "rule of chain {} added",
-    NFT_MSG_DELRULE: "rule of chain {} deleted",
-    NFT_MSG_NEWSETELEM: "element of {} added",
-    NFT_MSG_DELSETELEM: "element of {} deleted",
+_MEANINGS = {
+    NFT_MSG_NEWCHAIN: (NFTA_CHAIN_NAME, "chain {} added or changed"),
+    NFT_MSG_DELCHAIN: (NFTA_CHAIN_NAME, "chain {} deleted"),
+    NFT_MSG_NEWRULE: (NFTA_RULE_CHAIN, "rule of chain {} added"),
+    NFT_MSG_DELRULE: (NFTA_RULE_CHAIN, "rule of chain {} deleted"),
+    NFT_MSG_NEWSETELEM: (NFTA_SET_ELEM_LIST_SET, "element of {} added"),
+    NFT_MSG_DELSETELEM: (NFTA_SET_ELEM_LIST_SET, "element of {} deleted"),
 }
+_ANOTHER = (NFTA_SET_NAME, "set {} changed")
 HELD_BACK = 16 << 20
 """Bytes of one transaction that are kept until its end; 10,000 elements have 1.3 MB."""
 
@@ -169,11 +179,11 @@ class TableChanges:
     def _ended(self, data: bytes) -> set[str]:
         kept, size = self._kept, self._size
         self._kept, self._size = [], 0
-        if any(thread_of(body) == self._thread for _, _, body in envelopes(data)):
+        if any(read_thread(body) == self._thread for _, _, body in envelopes(data)):
             return set()
         if size > HELD_BACK:
             return {"more elements or rules changed than can be looked at"}
-        found = {self._meaning(each) for part in kept if self._concerns(part) for each in envelopes(part)}
+        found = {self._meaning(each) for data in kept if self._concerns(data) for each in envelopes(data)}
         whole = {each for each in found if each.startswith("table")}
         return whole or found - {""}
 
@@ -186,24 +196,10 @@ class TableChanges:
         kind &= 0xFF
         if not body[4:].startswith(tuple(self._names)):
             return ""
-        found = attributes(body[4:])
-        table = _text(found.get(NFTA_TABLE_NAME))
+        found = parts(body)
+        table = string(found.get(NFTA_TABLE_NAME))
         if kind in (NFT_MSG_NEWTABLE, NFT_MSG_DELTABLE):
             return f"table {table} {'deleted' if kind == NFT_MSG_DELTABLE else 'changed'}"
-        of_chain = kind in (NFT_MSG_NEWCHAIN, NFT_MSG_DELCHAIN)
-        name = _text(found.get(NFTA_CHAIN_NAME if of_chain else NFTA_OBJECT_NAME))
-        return _WORDS.get(kind, "set {} changed").format(name) if self._watched(name) else ""
-
-
-def get_generation() -> Message:
-    """Asks for the generation of the ruleset; the answer names the thread that asks."""
-    return Message(NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETGEN, 0, bytes(4))
-
-
-def thread_of(body: bytes) -> int:
-    """The thread that a message about a generation names."""
-    return int.from_bytes(attributes(body[4:]).get(NFTA_GEN_PROC_PID, b""), "big")
-
-
-def _text(value: bytes | None) -> str:
-    return (value or b"").rstrip(b"\0").decode(errors="replace")
+        attribute, words = _MEANINGS.get(kind, _ANOTHER)
+        name = string(found.get(attribute))
+        return words.format(name) if self._watched(name) else ""

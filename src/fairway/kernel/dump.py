@@ -35,6 +35,7 @@ from fairway.kernel.rtnetlink import (
     dump_links,
     dump_routes,
     get_namespace_id,
+    protocol_of,
     read_address,
     read_link,
     read_namespace_id,
@@ -53,11 +54,19 @@ class View:
     routes: Sequence[RouteEntry]
 
 
-def view(channel: Channel) -> View:
-    """Links, addresses and routes of the namespace that the socket is in. Raises OSError."""
+def view(channel: Channel, *, every: bool = True) -> View:
+    """Links, addresses and routes of the namespace that the socket is in. Raises OSError.
+
+    Without ``every``, only the routes that somebody configured: those of the kernel are most of them.
+    """
     links = map(read_link, channel.dump(dump_links()))
     addresses = map(read_address, channel.dump(dump_addresses()))
-    routes = [read_route(body) for number in (4, 6) for body in channel.dump(dump_routes(number))]
+    routes = [
+        read_route(body)
+        for number in (4, 6)
+        for body in channel.dump(dump_routes(number))
+        if every or protocol_of(body) not in LEARNED_ROUTES
+    ]
     return View({link.index: link for link in links}, tuple(addresses), routes)
 
 
@@ -126,7 +135,7 @@ def _network(executor: Executor, alias: str, sandboxes: Sequence[str]) -> set[Fa
     host = view(executor.visits.host)
     ours = {i: link for i, link in host.links.items() if link.alias == alias}
     found: set[Fact] = set(_configured(HOST, host, ours))
-    inside = {path: view(executor.visits.channel(path)) for path in sandboxes}
+    inside = {path: view(executor.visits.channel(path), every=False) for path in sandboxes}
     ends = _far_ends(executor, inside)
     for link in ours.values():
         if link.kind == "bridge":

@@ -56,7 +56,8 @@ class Executor:
         self.served: dict[str, str] = {}
         """Namespace of each sandbox whose listeners this process opened."""
         self.changes = LinkChanges(alias, self.reaper.going, self.visits.senders)
-        tables = TableChanges((NAME,), self.ruleset.keeps, nftables_thread())
+        thread = nftables_thread()
+        tables = TableChanges((NAME,), self.ruleset.keeps, thread) if thread else None
         self.watch = Watch(self.changes, tables, self.namespaces.lost)
         self.look()
         self._links = Links(self.visits, self.reaper, alias)

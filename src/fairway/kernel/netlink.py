@@ -79,6 +79,17 @@ def attributes(data: bytes) -> dict[int, bytes]:
     return found
 
 
+def attribute_list(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """The attributes in their order, also those of which there are several."""
+    at, last = 0, len(data) - 4
+    while at <= last:
+        length, kind = _ATTRIBUTE.unpack_from(data, at)
+        if length < 4:
+            break
+        yield kind & NLA_TYPE_MASK, data[at + 4 : at + length]
+        at += (length + 3) & ~3
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """A request: type, flags beyond REQUEST and ACK, and the body after the netlink header."""

@@ -320,6 +320,11 @@ def read_address(body: bytes) -> LinkAddress:
     return LinkAddress(index, Cidr(f"{ipaddress.ip_address(packed)}/{prefix}"), protocol)
 
 
+def protocol_of(body: bytes) -> int:
+    """Who made a route (RTPROT_*)."""
+    return body[5]
+
+
 def read_route(body: bytes) -> RouteEntry:
     number, prefix, _, _, table, protocol, _, kind, _ = _RTMSG.unpack_from(body)
     found = attributes(body[12:])

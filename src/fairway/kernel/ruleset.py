@@ -14,9 +14,12 @@ the table itself is only removed by ``uninstall``.
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
+from fairway.kernel import elements, nfnetlink
 from fairway.kernel.fingerprint import fingerprint
+from fairway.kernel.netlink import NETLINK_NETFILTER, Channel
+from fairway.kernel.nfnetlink import read_chain, read_rule
 from fairway.kernel.nft import Nft, NftError
 from fairway.model.errors import Conflict, Fault, InvalidParameter, System
 from fairway.plan import Count, Counted, Element, Step
@@ -29,6 +32,14 @@ _MARK = "version"
 _DECLARATION = re.compile(r"^\s*(?:set|map)\s+(\w+)\s*\{", re.MULTILINE)
 _SYNTAX = frozenset('"\\{};#\n')
 """What could end an element in the command and begin something else."""
+
+
+class _There(NamedTuple):
+    """What is there of the table."""
+
+    chains: Sequence[str]
+    marks: Sequence[str]
+    fingerprint: str
 
 
 class Ruleset:
@@ -44,7 +55,9 @@ class Ruleset:
         mark = f'chain {_MARK} {{ return comment "{self._digest}"; }}'
         self._text = f"{text}\ntable {TABLE} {{\n{mark}\n}}"
         self._declared = frozenset(_DECLARATION.findall(text))
+        self._objects = elements.objects(text)
         self._own = frozenset(_CHAIN.findall(self._text))
+        self._channel: Channel | None = None
         self._context: Nft | None = None
         self.rewritten = False
         """Whether rules had to be written, until somebody takes note."""
@@ -54,38 +67,42 @@ class Ruleset:
         """Make the table, or write its chains anew; whether that was needed. Raises System."""
         if not self._wanted:
             return self.uninstall()
-        there = self._listed()
-        if self._whole(there):
+        there = self._read()
+        if there.marks == [self._digest, there.fingerprint]:
             return False
         self._names.clear()
-        flushed = "".join(f"flush chain {TABLE} {name}\n" for name in sorted(self._ours(_chains(there))))
+        flushed = "".join(
+            f"flush chain {TABLE} {name}\n" for name in sorted(filter(self._ours, there.chains))
+        )
         self._command(flushed + self._text, "cannot install the nftables ruleset")
         self.rewritten = True
-        mark = fingerprint(self._listed(), self._listable)
+        mark = self._read().fingerprint
         self._command(f'add rule {TABLE} {_MARK} return comment "{mark}"', "cannot mark the nftables ruleset")
         return True
 
     def intact(self) -> bool:
-        """Whether our chains and the sets' declarations are as ``install`` left them. Raises System."""
-        return self._whole(self._listed()) if self._wanted else not self.installed()
+        """Whether our chains are as ``install`` left them. Raises System."""
+        there = self._read()
+        return there.marks == ([self._digest, there.fingerprint] if self._wanted else [])
 
     def keeps(self, name: str) -> bool:
         """Whether a chain or a set of the table is ours, and nobody else's to change. For any thread."""
-        return name in self._declared or name in self._ours(self._own)
+        return name in self._declared or self._ours(name)
 
-    def _whole(self, listed: Sequence[dict[str, Any]]) -> bool:
-        marks = _chains(listed).get(_MARK, [])
-        return marks == [self._digest, fingerprint(listed, self._listable)]
+    def _ours(self, chain: str) -> bool:
+        return chain in self._own and not chain.startswith("user")
 
-    def _listable(self, name: str) -> bool:
-        return name != _MARK and self.keeps(name)
-
-    def _ours(self, chains: Iterable[str]) -> set[str]:
-        return {name for name in chains if name in self._own and not name.startswith("user")}
-
-    def _listed(self) -> list[dict[str, Any]]:
-        """The table without its elements; empty if there is none."""
-        return self._query(f"list table {TABLE}", terse=True) if self.installed() else []
+    def _read(self) -> "_There":
+        """The table without its elements."""
+        channel = self._netlink()
+        (table,) = channel.exchange([nfnetlink.get_table(NAME)])
+        if not table.objects:
+            return _There([], [], "")
+        flags = int.from_bytes(nfnetlink.parts(table.objects[0])[nfnetlink.NFTA_TABLE_FLAGS], "big")
+        chains = [c for c in map(read_chain, channel.dump(nfnetlink.dump_chains())) if c.table == NAME]
+        rules = [r for r in map(read_rule, channel.dump(nfnetlink.dump_rules(NAME))) if r.table == NAME]
+        mark = fingerprint(flags, chains, rules, lambda name: name != _MARK and self._ours(name))
+        return _There([c.name for c in chains], [r.comment for r in rules if r.chain == _MARK], mark)
 
     def uninstall(self) -> bool:
         """Remove the table if it is there; whether it was. Raises System."""
@@ -101,9 +118,12 @@ class Ruleset:
     def elements(self) -> set[Element]:
         """Elements of the sets and maps that our text declares, but none with a timeout or from packets.
 
-        An administrator may keep sets of their own in the table.
+        An administrator may keep sets of their own in the table. Raises System, OSError.
         """
-        return set(self.counted().elements)
+        if self._objects is None:
+            return set(self.counted().elements)
+        channel = self._netlink()
+        return {element for each in self._objects for element in elements.read(channel, each)}
 
     def counted(self) -> Counted:
         """The elements, what they and the rules with a comment have counted, and the size of user chains."""
@@ -142,6 +162,8 @@ class Ruleset:
             return [fault, *[False] * (len(steps) - 1)]
 
     def close(self) -> None:
+        if self._channel is not None:
+            self._channel.close()
         if self._context is not None:
             self._context.close()
 
@@ -198,6 +220,11 @@ class Ruleset:
             raise System(f"an element of {name} has {len(self._names[name])} parts, not {parts}")
         return self._names[name]
 
+    def _netlink(self) -> Channel:
+        if self._channel is None:
+            self._channel = Channel(NETLINK_NETFILTER)
+        return self._channel
+
     def context(self) -> Nft:
         """The libnftables context of this namespace, made when it is first needed. Raises System."""
         if self._context is None:
@@ -239,17 +266,6 @@ def taken(element: Element, present: Element | None) -> Conflict:
     """The error for a map key that leads elsewhere already."""
     value = present.value if present else ""
     return Conflict(f"{' . '.join(element.key)} is in {element.table_object} already, leading to {value}")
-
-
-def _chains(listed: Iterable[dict[str, Any]]) -> dict[str, list[str]]:
-    """Names of the chains, each with its rules' comments."""
-    found: dict[str, list[str]] = {}
-    for entry in listed:
-        if "chain" in entry:
-            found.setdefault(entry["chain"]["name"], [])
-        if "rule" in entry:
-            found.setdefault(entry["rule"]["chain"], []).append(entry["rule"].get("comment", ""))
-    return found
 
 
 def _elements(entry: dict[str, Any]) -> Iterable[tuple[Element, Count | None]]:

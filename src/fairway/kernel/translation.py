@@ -29,9 +29,9 @@ other programs read would break.
 import contextlib
 import errno
 import socket
-import struct
 from collections.abc import Iterator
 
+from fairway.kernel import nfnetlink as nf
 from fairway.kernel.holding import PortHolder
 from fairway.kernel.netlink import (
     NETLINK_NETFILTER,
@@ -41,8 +41,6 @@ from fairway.kernel.netlink import (
     Answer,
     Channel,
     Message,
-    attribute,
-    attributes,
     nested,
     packets,
     read_error,
@@ -52,18 +50,8 @@ from fairway.model.errors import System
 
 NAME = "fairway_nat"
 
-_INET = 1
-_SUBSYSTEM = 10
-_BATCH_BEGIN, _BATCH_END = 16, 17
-_NEWTABLE, _GETTABLE, _DELTABLE, _NEWCHAIN, _NEWRULE = 0, 1, 2, 3, 6
-_TABLE_NAME, _TABLE_FLAGS, _TABLE_OWNER = 1, 2, 7
 _OWNER, _PERSIST = 2, 4
-_CHAIN_TABLE, _CHAIN_NAME, _CHAIN_HOOK, _CHAIN_TYPE = 1, 3, 4, 7
-_HOOK_NUMBER, _HOOK_PRIORITY = 1, 2
-_RULE_TABLE, _RULE_CHAIN, _RULE_EXPRESSIONS = 1, 2, 4
-_LIST_ELEMENT, _EXPRESSION_NAME, _EXPRESSION_DATA = 1, 1, 2
-_CT_REGISTER, _CT_KEY = 1, 2
-_REGISTER, _CT_STATE = 1, 0
+_CT_STATE, _REGISTER_1 = 0, 1
 _HOOKS = (("prerouting", 0, -100), ("input", 1, 100), ("output", 3, -100), ("postrouting", 4, 100))
 
 
@@ -121,8 +109,8 @@ class Translation:
         """Whether the table is there, and whether a socket owns it."""
         if self._channel is None:
             self._channel = Channel(NETLINK_NETFILTER)
-        (answer,) = self._channel.exchange([_message(_GETTABLE, 0, text(_TABLE_NAME, NAME))])
-        return not answer.code, any(_TABLE_OWNER in attributes(body[4:]) for body in answer.objects)
+        (answer,) = self._channel.exchange([nf.get_table(NAME)])
+        return not answer.code, any(nf.NFTA_TABLE_OWNER in nf.parts(body) for body in answer.objects)
 
 
 def lacks() -> str:
@@ -134,9 +122,9 @@ def lacks() -> str:
 
 def _transact(sock: socket.socket, messages: list[Message]) -> Answer:
     """All or none of the messages, as changes that belong to the socket; the first error, if any."""
-    parts = [_batch(_BATCH_BEGIN, 0)]
+    parts = [nf.batch(nf.NFNL_MSG_BATCH_BEGIN, 0)]
     parts += [message.encode(number) for number, message in enumerate(messages, 1)]
-    parts.append(_batch(_BATCH_END, len(messages) + 1))
+    parts.append(nf.batch(nf.NFNL_MSG_BATCH_END, len(messages) + 1))
     sock.send(b"".join(parts))
     waiting = len(messages)
     while waiting:
@@ -153,29 +141,18 @@ def _transact(sock: socket.socket, messages: list[Message]) -> Answer:
 
 def _table() -> Iterator[Message]:
     new = NLM_F_CREATE | NLM_F_EXCL
-    yield _message(_NEWTABLE, new, text(_TABLE_NAME, NAME) + _number(_TABLE_FLAGS, _OWNER | _PERSIST))
+    flags = nf.number(nf.NFTA_TABLE_FLAGS, _OWNER | _PERSIST)
+    yield nf.message(nf.NFT_MSG_NEWTABLE, new, text(nf.NFTA_TABLE_NAME, NAME) + flags)
     for name, number, priority in _HOOKS:
-        hook = nested(_CHAIN_HOOK, _number(_HOOK_NUMBER, number), _number(_HOOK_PRIORITY, priority))
-        body = text(_CHAIN_TABLE, NAME) + text(_CHAIN_NAME, name) + hook + text(_CHAIN_TYPE, "nat")
-        yield _message(_NEWCHAIN, new, body)
-    tracked = nested(_EXPRESSION_DATA, _number(_CT_REGISTER, _REGISTER), _number(_CT_KEY, _CT_STATE))
-    expression = nested(_LIST_ELEMENT, text(_EXPRESSION_NAME, "ct"), tracked)
-    body = text(_RULE_TABLE, NAME) + text(_RULE_CHAIN, _HOOKS[0][0])
-    yield _message(_NEWRULE, NLM_F_CREATE, body + nested(_RULE_EXPRESSIONS, expression))
+        place = nf.number(nf.NFTA_HOOK_HOOKNUM, number), nf.number(nf.NFTA_HOOK_PRIORITY, priority)
+        body = text(nf.NFTA_CHAIN_TABLE, NAME) + text(nf.NFTA_CHAIN_NAME, name)
+        body += nested(nf.NFTA_CHAIN_HOOK, *place) + text(nf.NFTA_CHAIN_TYPE, "nat")
+        yield nf.message(nf.NFT_MSG_NEWCHAIN, new, body)
+    state = nf.number(nf.NFTA_CT_DREG, _REGISTER_1), nf.number(nf.NFTA_CT_KEY, _CT_STATE)
+    expression = text(nf.NFTA_EXPR_NAME, "ct") + nested(nf.NFTA_EXPR_DATA, *state)
+    body = text(nf.NFTA_RULE_TABLE, NAME) + text(nf.NFTA_RULE_CHAIN, _HOOKS[0][0])
+    body += nested(nf.NFTA_RULE_EXPRESSIONS, nested(nf.NFTA_LIST_ELEM, expression))
+    yield nf.message(nf.NFT_MSG_NEWRULE, NLM_F_CREATE, body)
 
 
-def _message(kind: int, flags: int, body: bytes) -> Message:
-    """``struct nfgenmsg`` (family, version, resource) and the attributes."""
-    return Message(_SUBSYSTEM << 8 | kind, flags, bytes((_INET, 0, 0, 0)) + body)
-
-
-def _batch(kind: int, sequence: int) -> bytes:
-    """Where a transaction begins or ends; not acknowledged."""
-    return struct.pack("=IHHIIBBH", 20, kind, 1, sequence, 0, 0, 0, socket.htons(_SUBSYSTEM))
-
-
-def _number(kind: int, value: int) -> bytes:
-    return attribute(kind, struct.pack("!i", value))
-
-
-_DELETE = _message(_DELTABLE, 0, text(_TABLE_NAME, NAME))
+_DELETE = nf.message(nf.NFT_MSG_DELTABLE, 0, text(nf.NFTA_TABLE_NAME, NAME))

@@ -20,6 +20,7 @@ inotify, which does not see the unmounting of a bind mount.
 import asyncio
 import contextlib
 import errno
+import functools
 import select
 import socket
 import struct
@@ -27,7 +28,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from fairway.kernel import bpf
-from fairway.kernel.changes import LinkChanges, TableChanges, get_generation, thread_of
+from fairway.kernel.changes import LinkChanges, TableChanges
 from fairway.kernel.netlink import (
     NETLINK_NETFILTER,
     RECEIVE_BUFFER,
@@ -36,6 +37,7 @@ from fairway.kernel.netlink import (
     Channel,
     envelopes,
 )
+from fairway.kernel.nfnetlink import get_generation, read_thread
 from fairway.kernel.rtnetlink import (
     IFF_UP,
     IFLA_IFALIAS,
@@ -105,25 +107,35 @@ FILTER = bpf.assemble(
 class Watch:
     """Made in the worker thread, whose namespace is the host's; used on the event loop."""
 
-    def __init__(self, links: LinkChanges, tables: TableChanges, lost: Callable[[], Sequence[str]]) -> None:
-        """``lost`` names the namespaces that are no longer kept. Raises OSError."""
+    def __init__(
+        self, links: LinkChanges, tables: TableChanges | None, lost: Callable[[], Sequence[str]]
+    ) -> None:
+        """``lost`` names the namespaces that are no longer kept; without ``tables``, there is no nftables.
+
+        Raises OSError.
+        """
         self._links = links
-        self._tables = tables
         self._lost_namespaces = lost
         self._found: set[str] = set()
         self._something = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._look: asyncio.TimerHandle | None = None
         self._overrun = False
+        self._read: dict[int, Callable[[], None]] = {}
+        """What reads each descriptor."""
         with contextlib.ExitStack() as opened:
             self._route = opened.enter_context(_socket(socket.NETLINK_ROUTE, _GROUPS))
             self._route.setsockopt(SOL_NETLINK, _LISTEN_ALL_NSID, 1)
             bpf.attach(self._route, FILTER)
-            self._nftables = opened.enter_context(_socket(NETLINK_NETFILTER, (_NFTABLES,)))
-            self._mountinfo = opened.enter_context(Path("/proc/self/mountinfo").open("rb"))
+            self._read[self._route.fileno()] = self._read_route
+            if tables is not None:
+                self._nftables = opened.enter_context(_socket(NETLINK_NETFILTER, (_NFTABLES,)))
+                self._read[self._nftables.fileno()] = functools.partial(self._read_nftables, tables)
+            mountinfo = opened.enter_context(Path("/proc/self/mountinfo").open("rb"))
             # The file counts as readable at all times, so the event loop cannot watch it by itself.
             self._mounts = opened.enter_context(select.epoll())
-            self._mounts.register(self._mountinfo, select.EPOLLPRI)
+            self._mounts.register(mountinfo, select.EPOLLPRI)
+            self._read[self._mounts.fileno()] = self._read_mounts
             self._opened = opened.pop_all()
 
     async def disturbed(self, dump: Callable[[], Awaitable[None]]) -> frozenset[str]:
@@ -141,8 +153,8 @@ class Watch:
     def close(self) -> None:
         """Idempotent."""
         if self._loop is not None:
-            for source in (self._route, self._nftables, self._mounts):
-                self._loop.remove_reader(source.fileno())
+            for descriptor in self._read:
+                self._loop.remove_reader(descriptor)
             self._loop = None
         if self._look is not None:
             self._look.cancel()
@@ -151,9 +163,9 @@ class Watch:
     def _begin(self) -> None:
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
-            self._loop.add_reader(self._route.fileno(), self._read_route)
-            self._loop.add_reader(self._nftables.fileno(), self._read_nftables)
-            self._loop.add_reader(self._mounts.fileno(), self._read_mounts)
+            for descriptor, read in self._read.items():
+                self._loop.add_reader(descriptor, read)
+            self._read_mounts()  # a change before this is used up by adding, and not told again
 
     def _tell(self, *found: str) -> None:
         self._found.update(word for word in found if word)
@@ -165,9 +177,9 @@ class Watch:
             for kind, sender, body in envelopes(data):
                 self._tell(self._links.take(namespace, kind, sender, body))
 
-    def _read_nftables(self) -> None:
+    def _read_nftables(self, tables: TableChanges) -> None:
         for data, _ in self._datagrams(self._nftables):
-            self._tell(*self._tables.take(data))
+            self._tell(*tables.take(data))
 
     def _read_mounts(self) -> None:
         self._mounts.poll(0)
@@ -224,9 +236,14 @@ def nftables_thread() -> int:
 
     0 if this kernel has no nftables. Raises OSError.
     """
-    channel = Channel(NETLINK_NETFILTER)
+    try:
+        channel = Channel(NETLINK_NETFILTER)
+    except OSError as error:
+        if error.errno == errno.EPROTONOSUPPORT:
+            return 0
+        raise
     try:
         (answer,) = channel.exchange([get_generation()])
-        return max((thread_of(body) for body in answer.objects), default=0)
+        return max((read_thread(body) for body in answer.objects), default=0)
     finally:
         channel.close()

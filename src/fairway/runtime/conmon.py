@@ -148,26 +148,29 @@ def _stderr(bundle: Path) -> str:
 async def ended(paths: Paths, container: str) -> None:
     """Until the container's conmon has ended."""
     monitor = read_pid(paths.monitor_pid(container))
-    if not monitor:
-        return
-    try:
-        fd = os.pidfd_open(monitor)
-    except ProcessLookupError:
-        return
-    try:
-        if _is_monitor(monitor, container):
-            await pidfd.gone(fd)
-    finally:
-        os.close(fd)
+    if is_monitor(monitor, container):
+        await gone(monitor)
 
 
-def _is_monitor(pid: int, container: str) -> bool:
+def is_monitor(pid: int, container: str) -> bool:
     """Whether ``pid`` is this container's conmon, not another process that got its number."""
     try:
         argv = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except (FileNotFoundError, ProcessLookupError):
         return False
     return container.encode() in argv
+
+
+async def gone(pid: int) -> None:
+    """Until a process, not necessarily our child, has ended."""
+    try:
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        await pidfd.gone(fd)
+    finally:
+        os.close(fd)
 
 
 def read_pid(path: Path) -> int:

@@ -246,8 +246,10 @@ class OciRuntime:
 
     async def _let_monitor_end(self, monitor: int, container: str) -> None:
         """conmon ends by itself after its container; one that does not is ended."""
+        if not monitor or not conmon.is_monitor(monitor, container):
+            return
         try:
-            await asyncio.wait_for(conmon.ended(self._paths, container), 5)
+            await asyncio.wait_for(conmon.gone(monitor), 5)
         except TimeoutError:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(monitor, signals.SIGKILL)

@@ -1,59 +1,54 @@
 """What changes the fingerprint of the table, and what does not."""
 
-from typing import Any
+import struct
 
 import pytest
 
 from fairway.kernel.fingerprint import fingerprint
+from fairway.kernel.netlink import attribute, nested, text
+from fairway.kernel.nfnetlink import Chain, Rule, number, read_chain, read_rule
+
+HEADER = bytes((1, 0, 0, 0))
 
 
-def listing(**changed: Any) -> list[dict[str, Any]]:
-    """A table with a chain, a set, and rules, one of which may be changed."""
-    rule = {
-        "chain": "forward",
-        "handle": 7,
-        "expr": [
-            {"match": {"op": "==", "left": {"meta": {"key": "l4proto"}}, "right": {"set": ["tcp", "udp"]}}},
-            {"counter": {"packets": 1, "bytes": 2}},
-            {"accept": None},
-        ],
-    }
-    return [
-        {"metainfo": {"version": "1.0.6"}},
-        {"table": {"name": "fairway", "handle": 1}},
-        {"chain": {"name": "forward", "policy": "accept", "handle": 2}},
-        {"chain": {"name": "user_forward", "handle": 3}},
-        {"set": {"name": "bridges", "type": "ifname", "handle": 4}},
-        {"rule": rule | changed},
-    ]
+def rule(chain: str = "forward", *, handle: int = 7, counted: int = 1, verdict: bytes = b"accept") -> Rule:
+    """``counter accept comment "ours"``, as the kernel tells it."""
+    counter = text(1, "counter") + nested(2, attribute(1, struct.pack(">Q", counted)))
+    then = text(1, "immediate") + nested(2, attribute(1, verdict))
+    body = text(1, "fairway") + text(2, chain) + attribute(3, struct.pack(">Q", handle))
+    body += nested(4, nested(1, counter), nested(1, then)) + attribute(7, b"\0\x05ours\0")
+    return read_rule(HEADER + body)
 
 
-def mark(entries: list[dict[str, Any]]) -> str:
-    return fingerprint(entries, {"forward", "bridges"}.__contains__)
+def chain(name: str = "forward", *, policy: int = 1, users: int = 1) -> Chain:
+    body = text(1, "fairway") + attribute(2, bytes(8)) + text(3, name)
+    return read_chain(HEADER + body + number(5, policy) + number(6, users) + text(7, "filter"))
+
+
+def mark(flags: int = 0, chains: tuple[Chain, ...] = (chain(),), rules: tuple[Rule, ...] = (rule(),)) -> str:
+    return fingerprint(flags, chains, rules, {"forward", "between"}.__contains__)
+
+
+def test_a_rule_is_read() -> None:
+    assert (rule().table, rule().chain, rule().comment) == ("fairway", "forward", "ours")
 
 
 def test_passing_things_do_not_count() -> None:
-    expressions = [
-        {"match": {"op": "==", "left": {"meta": {"key": "l4proto"}}, "right": {"set": ["udp", "tcp"]}}},
-        {"counter": {"packets": 9, "bytes": 9}},
-        {"accept": None},
-    ]
-    other = listing(handle=99, expr=expressions)
-    other.append({"rule": {"chain": "user_forward", "expr": [{"drop": None}]}})
-    other.append({"set": {"name": "mine", "type": "ipv4_addr"}})
-    other[4]["set"]["elem"] = ["br-1"]
-    assert mark(other) == mark(listing())
+    assert mark(rules=(rule(handle=99, counted=99),), chains=(chain(users=9),)) == mark()
+    assert mark(rules=(rule(), rule("user_forward")), chains=(chain("user_forward"), chain())) == mark()
 
 
 @pytest.mark.parametrize(
     "changed",
     [
-        listing(expr=[{"drop": None}]),
-        listing()[:-1],
-        [*listing(), listing()[-1]],
-        [*listing()[:2], {"chain": {"name": "forward", "policy": "drop", "handle": 2}}, *listing()[3:]],
-        [listing()[0], {"table": {"name": "fairway", "flags": "dormant"}}, *listing()[2:]],
+        mark(flags=1),
+        mark(rules=()),
+        mark(rules=(rule(), rule())),
+        mark(rules=(rule(verdict=b"drop"),)),
+        mark(rules=(rule(), rule("between"))),
+        mark(chains=()),
+        mark(chains=(chain(policy=0),)),
     ],
 )
-def test_changes_count(changed: list[dict[str, Any]]) -> None:
-    assert mark(changed) != mark(listing())
+def test_changes_count(changed: str) -> None:
+    assert changed != mark()
