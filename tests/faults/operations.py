@@ -74,7 +74,7 @@ def _created(now: View, before: View, after: View) -> bool:
     """The container, and nothing but: it is created by one request and started by the next."""
     added = now.keys() - before.keys()
     return added <= {"container /one", "volume (anonymous)"} and (
-        "container /one" not in now or now["container /one"]["status"] in ("created", "exited")
+        "container /one" not in now or now["container /one"]["status"] in ("created", "exited", "dead")
     )
 
 
@@ -124,7 +124,10 @@ def _run_and_remove(rig: Rig) -> Reply:
         rig.api.call("DELETE", "/containers/one", force=1, v=1)
         return started
     waited = rig.api.call("POST", "/containers/one/wait", condition="removed")
-    return started if waited.status == 404 else waited
+    if waited.status == 404:  # gone already
+        return started
+    failure = waited.body.get("Error") if waited.ok else None
+    return Reply(500, {"message": failure["Message"]}) if failure else waited
 
 
 def _execute(rig: Rig) -> Reply:
