@@ -66,8 +66,13 @@ def _ended(now: View, before: View, after: View) -> bool:
 
 
 def _some(now: View, before: View, after: View) -> bool:
-    """Several objects go one after the other."""
-    return after.items() <= now.items() <= before.items()
+    """Several objects go one after the other; one that cannot is left behind, a container dead."""
+
+    def left(key: str) -> bool:
+        old = before.get(key)
+        return now[key] == old or (isinstance(old, dict) and now[key] == old | {"status": "dead"})
+
+    return after.items() <= now.items() and all(map(left, now))
 
 
 def _created(now: View, before: View, after: View) -> bool:

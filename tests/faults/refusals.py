@@ -92,7 +92,8 @@ def refuse(rig: Rig, operation: Operation, recording: Recording, chosen: list[Ca
         found += left
         now = view(rig.api)
         if reply.ok:
-            if now != recording.after:
+            partly = reported and operation.between(now, recording.before, recording.after)
+            if now != recording.after and not partly:
                 found.append(f"done, but: {difference(recording.after, now)}")
         else:
             found += unclear(reply, operation)

@@ -119,6 +119,11 @@ class Removing:
                 await self.remove(container.id, volumes=False, force=False, link=False)
             except (Conflict, NotFound):  # started, or removed by someone else, meanwhile
                 continue
+            except Fault as fault:  # as in Docker, the others go all the same
+                self._core.log.warning(
+                    "cannot prune a container", container=container.name, error=fault.message
+                )
+                continue
             removed.append(container.id)
             freed += size
         return removed, freed

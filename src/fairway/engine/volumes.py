@@ -154,6 +154,9 @@ class Volumes:
                 await self.remove(volume.name, force=False)
             except (Conflict, NotFound):  # taken into use, or removed by someone else, meanwhile
                 continue
+            except Fault as fault:  # as in Docker, the others go all the same
+                self._core.log.warning("cannot prune a volume", volume=volume.name, error=fault.message)
+                continue
             removed.append(volume.name)
             freed += size
         return removed, freed

@@ -11,7 +11,7 @@ from fairway.model.address import Cidr
 from fairway.model.container import Config, HostConfig, MountRequest, PortBinding, RestartPolicy
 from fairway.model.errors import Conflict, InvalidParameter, NotFound, System
 from fairway.model.network import EndpointRequest
-from fairway.model.request import ContainerRequest, NetworkRequest, VolumeRequest
+from fairway.model.request import ContainerRequest, NetworkRequest, PruneFilter, VolumeRequest
 from fairway.plan import Address, Fact, HeldPort, Namespace, Plan, Resolver, Route, Step, Veth, establish
 from unit.engine.world import World
 
@@ -480,3 +480,18 @@ async def test_who_waits_for_a_removal_that_fails_is_told(world: World) -> None:
     with pytest.raises(Conflict, match="mounted"):
         await waiter
     assert world.engine.containers.find("aa").state.status == "dead"
+
+
+async def test_what_cannot_be_pruned_does_not_keep_the_rest(world: World) -> None:
+    stuck = await create(world, "aa")
+    await create(world, "bb")
+    remove = world.files.remove
+
+    def refuse(id_: str) -> None:
+        if id_ == stuck:
+            raise System("cannot remove")
+        remove(id_)
+
+    world.files.remove = refuse  # type: ignore[method-assign, assignment]
+    await world.engine.containers.prune(PruneFilter())
+    assert [(c.name, c.state.status) for c in world.engine.containers.all()] == [("aa", "dead")]
