@@ -5,7 +5,7 @@ itself what must then be in the kernel, on disk, in the store and in the process
 what ``reality`` reads. Whatever is missing, different, or there without a reason is a finding, in words.
 
     audit(where, api)                     findings now; empty: all is well
-    settled(where, api, patience=5)       the same, after waiting for what happens behind an answer
+    audit_host(host)                      the same of a host of ``daemon_host``, once nothing moves any more
 
 Links that are being deleted (``gone-…``), and processes of an exec, are nobody's findings at once, but are if
 they stay. Other programs' rules and interfaces are left alone, as Fairway leaves them.
@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from daemon_host import Host
 from faults.api import Api
 from faults.reality import Interface, Process, Reality, Sandbox, Where, read
 
@@ -348,6 +349,14 @@ def audit(
     """Look once; findings in words."""
     said = Said.by(api)
     return Audit(where, real or read(where), said, frozenset(known), frozenset(seen))()
+
+
+def audit_host(host: Host, patience: float = 5.0) -> list[str]:
+    """What is wrong on a host of ``daemon_host`` with its daemon running, once nothing moves any more."""
+    assert host._daemon
+    where = Where(host._host.pid, "/run/fairway", f"{host.directory}/data")
+    api, known = Api(host.reachable_socket), (host._daemon.pid,)
+    return settled(lambda: audit(where, api, known), patience)
 
 
 def settled(look: Callable[[], list[str]], patience: float = 5.0, pause: float = 0.05) -> list[str]:
