@@ -24,6 +24,8 @@ class Operation:
     teardown: bool = False
     """It takes away: what the kernel refuses is logged, and the next start clears it up."""
     between: Callable[[View, View, View], bool] = lambda now, before, after: False
+    others: bool = False
+    """It is made of others that are here, too: a fourth of its refusals will do."""
 
 
 def view(api: Api) -> View:
@@ -215,6 +217,7 @@ OPERATIONS = {
             lambda rig: _run(rig, ports={"80/tcp": "18090"}),
             teardown=True,
             between=_stopped,
+            others=True,
         ),
         Operation("kill", _post("/containers/one/kill"), _run, teardown=True, between=_stopped),
         Operation("pause", _post("/containers/one/pause"), _run),
@@ -236,7 +239,7 @@ OPERATIONS = {
             teardown=True,
             between=lambda now, before, after: now["container /one"]["status"] in ("exited", "dead"),
         ),
-        Operation("run and remove", _run_and_remove, teardown=True, between=_created),
+        Operation("run and remove", _run_and_remove, teardown=True, between=_created, others=True),
         Operation(
             "connect",
             _post("/networks/inner/connect", {"Container": "one"}),
