@@ -92,7 +92,7 @@ def suffered(rig: Rig, operation: Operation, fault: "contextlib.AbstractContextM
 
 @pytest.mark.parametrize(
     ("name", "program"),
-    itertools.product([*CREATING, *ENDING], ["conmon", "crun"])
+    list(itertools.product([*CREATING, *ENDING], ["conmon", "crun"]))
     if ALL
     else [("start", "conmon"), ("remove by force", "crun")],
 )
