@@ -21,8 +21,9 @@ from measures import MEASURES, Measure
 from packages import Unavailable, dockerd_path
 from publishing import PUBLISHING
 from report import Report, Row
+from restart import RESTART
 
-ALL = (*MEASURES, *PUBLISHING)
+ALL = (*MEASURES, *PUBLISHING, *RESTART)
 QUICK_ROUNDS, QUICK_SECONDS = 2, 0.2
 RESULTS = Path(__file__).parent / "results"
 

@@ -36,6 +36,7 @@ echo 1 >/proc/sys/net/ipv4/ip_forward
 """
 _POOLS = '{"default-address-pools": [{"base": "10.64.0.0/10", "size": 24}]}'
 """Docker's default pools have room for 31 networks, measures need hundreds."""
+_CONTAINERD = "/run/containerd/containerd.sock"
 _OUTSIDE = """
 set -e
 ip link add wire type veth peer name wire netns {outside}
@@ -80,7 +81,9 @@ class Engine:
         raise NotImplementedError
 
     def environment(self) -> dict[str, str]:
-        return {k: v for k, v in os.environ.items() if not k.startswith(("DOCKER_", "FAIRWAY_"))}
+        """Compiled modules are kept, as where Fairway is installed: to compile them takes 0.3 s."""
+        dropped = ("DOCKER_", "FAIRWAY_", "PYTHONDONTWRITEBYTECODE")
+        return {k: v for k, v in os.environ.items() if not k.startswith(dropped)}
 
     def cli(self, *words: str) -> list[str]:
         """A command line of the engine's own CLI."""
@@ -101,6 +104,17 @@ class Engine:
 
     def start(self) -> None:
         """Until it answers and has the image. Raises RuntimeError with the end of its log."""
+        self.launch()
+        self.await_answer()
+        self.version = self.describe()
+        busybox = Path(shutil.which("busybox") or "/bin/busybox")
+        archive = {"Content-Type": "application/x-tar"}
+        self.client.request(
+            "POST", "/images/load", data=[make_busybox_image(busybox)], headers=archive
+        ).read()
+
+    def launch(self) -> None:
+        """Run the daemon's command."""
         with self._log().open("ab") as log:
             self._daemon = subprocess.Popen(
                 [*self.enter(), *self.command()],
@@ -110,17 +124,21 @@ class Engine:
                 env=self.environment(),
                 start_new_session=True,
             )
+
+    def await_answer(self, pause: float = 0.05) -> None:
+        """Until the daemon answers, looking again after ``pause`` seconds. Raises RuntimeError."""
+        assert self._daemon
         deadline = time.monotonic() + READY_SECONDS
         while not self._answers():
             if self._daemon.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"{self.name} does not start:\n{self._end_of_log()}")
-            time.sleep(0.05)
-        self.version = self.describe()
-        busybox = Path(shutil.which("busybox") or "/bin/busybox")
-        archive = {"Content-Type": "application/x-tar"}
-        self.client.request(
-            "POST", "/images/load", data=[make_busybox_image(busybox)], headers=archive
-        ).read()
+            time.sleep(pause)
+
+    def kill(self) -> None:
+        """End the daemon as a crash does; its containers and companions go on."""
+        assert self._daemon
+        self._daemon.kill()
+        self._daemon.wait()
 
     def close(self) -> None:
         """Stop the daemon and take away everything on its host."""
@@ -148,6 +166,10 @@ class Engine:
         return self._daemon.pid
 
     # Its host.
+
+    def anchor(self) -> int:
+        """The process that holds its namespaces."""
+        return self._anchor.pid
 
     def enter(self) -> list[str]:
         """Words that make a command run there."""
@@ -246,13 +268,30 @@ class Fairway(Engine):
 
 
 class Docker(Engine):
+    """containerd runs by itself, as Debian's service has it: it goes on when dockerd is killed."""
+
     name = "dockerd"
 
     def __init__(self, directory: Path, path: str) -> None:
         """``path`` is a ``PATH`` with dockerd and what it starts."""
         self._path = path
         self._cgroup = f"fairway-bench-{os.getpid()}"
+        self._containerd: subprocess.Popen[bytes] | None = None
         super().__init__(directory)
+
+    def launch(self) -> None:
+        if self._containerd is None:
+            command = ["containerd", "--root", f"{self.directory}/containerd", "--address", _CONTAINERD]
+            with (self.directory / "containerd.log").open("ab") as log:
+                self._containerd = subprocess.Popen(
+                    [*self.enter(), *command],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    env=self.environment(),
+                    start_new_session=True,
+                )
+        super().launch()
 
     def command(self) -> list[str]:
         return [
@@ -265,6 +304,8 @@ class Docker(Engine):
             "--exec-opt=native.cgroupdriver=cgroupfs",
             f"--cgroup-parent=/{self._cgroup}",
             "--iptables=true",
+            "--live-restore",
+            f"--containerd={_CONTAINERD}",
         ]
 
     def environment(self) -> dict[str, str]:
@@ -275,6 +316,27 @@ class Docker(Engine):
 
     def close(self) -> None:
         super().close()
-        for parent in Path("/sys/fs/cgroup").glob(f"**/{self._cgroup}"):
+        if self._containerd:
+            self._containerd.wait()
+        for parent in Path("/sys/fs/cgroup").glob(f"*/{self._cgroup}"):
+            for file in parent.rglob("cgroup.procs"):  # of containers that it could not remove any more
+                for pid in file.read_text().split():
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(int(pid), signal.SIGKILL)
+        for parent in Path("/sys/fs/cgroup").glob(f"*/{self._cgroup}"):
             for directory, _, _ in os.walk(parent, topdown=False):
-                Path(directory).rmdir()
+                _remove_cgroup(Path(directory))
+
+
+def _remove_cgroup(directory: Path) -> None:
+    """Processes that were killed leave it a moment later. Raises OSError."""
+    deadline = time.monotonic() + STOP_SECONDS
+    while True:
+        try:
+            directory.rmdir()
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return

@@ -3,7 +3,8 @@
 - generated pages are what their generators say now;
 - links between documents lead to files and headings that exist;
 - every ``make`` target, every file of this project, and every ``fairway`` and ``fairwayd`` command line
-  that is shown as code exists, options included.
+  that is shown as code exists, options included;
+- so does every test that is named as ``file::function``.
 """
 
 import re
@@ -23,6 +24,7 @@ from fairway.model.errors import Fault
 ROOT = Path(__file__).parents[1]
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+_TEST = re.compile(r"(tests/[\w/]+\.py)::(test_\w+)")
 _OURS = re.compile(r"(?:\.ci|bench|docs|packaging|scripts|src|tests)/[\w./-]*")
 
 
@@ -140,11 +142,21 @@ def missing_files(snippet: str) -> Iterator[str]:
             yield f"{path}: no such file"
 
 
+def missing_tests(snippet: str) -> Iterator[str]:
+    """Tests named ``file::function`` that do not exist, such as a claim's that nobody proves any more."""
+    for name, function in _TEST.findall(snippet):
+        path = ROOT / name
+        text = path.read_text() if path.exists() else ""
+        if not re.search(rf"^(?:async )?def {function}\(", text, re.MULTILINE):
+            yield f"{name}::{function}: no such test"
+
+
 def faults(path: Path, targets: set[str]) -> Iterator[str]:
     text = path.read_text()
     yield from broken_links(path, text)
     for snippet in snippets(text):
         yield from missing_files(snippet)
+        yield from missing_tests(snippet)
         for words in commands(snippet):
             if wrong := wrong_command(words, targets):
                 yield wrong

@@ -189,7 +189,8 @@ PAGES = (
         (
             Case(
                 "In the same network",
-                "The bridge carries the frame. The rules do not see it.",
+                "The bridge carries the frame. Of the rules it meets only those for "
+                "[frames](README.md#frames-between-containers).",
                 _from(CLIENT, SERVER.address(), 80),
             ),
             Case(

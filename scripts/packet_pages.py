@@ -7,6 +7,7 @@ firewall derive. Whether the kernel agrees is for real packets to say (``tests/n
 
 from collections.abc import Iterator
 
+from fairway.firewall import guard
 from fairway.firewall.ruleset import OBJECTS, RULESET
 from fairway.kernel.trace import OUTSIDE, Hop, Journey, Packet, Scene, walk
 from fairway.plan import HOST
@@ -15,6 +16,7 @@ from packet_scene import facts
 from rule_walk import Chain, RuleWalk, chains, elements_of
 
 CHAINS = chains(RULESET)
+GUARD = chains(guard.RULES)
 
 PURPOSES = {
     "user_prerouting": "yours: before anything is translated",
@@ -33,6 +35,16 @@ PURPOSES = {
     "postrouting": "whose source changes, and to which address",
 }
 """What each chain is for. The order is the text's; each chain has to be here."""
+
+GUARDING = {
+    "guard": "who speaks as itself passes at once; MACs of others do not",
+    "arp_sender": "no ARP in the name of another",
+    "ip_sender": "no source address of another, no answers of a DHCP server",
+    "ip6_sender": "likewise for IPv6, and no neighbour advertisements for another, no router advertisements",
+    "tagged": "no frames that only seem to be of a VLAN",
+    "forged": "counts by network, and drops",
+}
+"""The same of the chains that frames meet."""
 
 
 def pages() -> dict[str, str]:
@@ -63,6 +75,16 @@ def _index() -> Iterator[str]:
     for chain in _in_order():
         yield f"chain {chain.name} {{"
         yield from (f"    {rule}" for rule in chain.rules)
+        yield "}"
+    yield "```\n"
+    yield _FRAMES
+    yield "| chain | what it is for |\n|---|---|"
+    for name, purpose in GUARDING.items():
+        yield f"| `{name}` | {purpose} |"
+    yield f"\n{len(guard.OBJECTS)} sets, and these chains:\n\n```"
+    for name in GUARDING:
+        yield f"chain {name} {{"
+        yield from (f"    {rule}" for rule in GUARD[name].rules)
         yield "}"
     yield "```\n"
 
@@ -131,11 +153,23 @@ def _end(passed: Journey) -> str:
             return f"Unreachable: {passed.reason}."
 
 
+_FRAMES = """## Frames between containers
+
+What goes from one port of a bridge to another is not routed and meets the table `bridge fairway` only. Who
+sends with the MAC and the address that were given to it meets one rule, two with IPv6. What claims to be
+another endpoint of the network, or its gateway, is dropped. What nobody was given passes: a virtual address
+that moves between containers, containers inside of a container, what a container routes from another network.
+
+`-o fairway.spoof_guard=false` leaves a network out: for a container that routes between its neighbours, or
+that hands out their addresses.
+"""
+
 _INTRODUCTION = """# What a packet meets
 
-Fairway keeps one nftables table, `inet fairway`. Its rules are written once, when the daemon starts. Creating
-a network or publishing a port only adds elements to sets and maps, so a packet meets the same number of rules
-with one network or with a thousand. See it with `nft list table inet fairway`, or with `fairway rules`.
+Fairway keeps its rules in the nftables table `inet fairway`. They are written once, when the daemon starts.
+Creating a network or publishing a port only adds elements to sets and maps, so a packet meets the same number
+of rules with one network or with a thousand. See it with `nft list table inet fairway`, or with `fairway
+rules`. A second table looks at [frames between containers](#frames-between-containers).
 
 The pages below follow the first packet of a connection from place to place: the interfaces that it passes,
 and at each hook of the kernel the rules that match. Later packets of an accepted connection match a rule with

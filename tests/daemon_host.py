@@ -90,7 +90,9 @@ class Host:
         return ["nsenter", "-t", str(self._outside.pid), "-n", "--"]
 
     def environment(self) -> dict[str, str]:
-        keep = {k: v for k, v in os.environ.items() if not k.startswith(("DOCKER_", "FAIRWAY_"))}
+        # Compiled modules are kept: to compile them takes 0.3 s of each start.
+        dropped = ("DOCKER_", "FAIRWAY_", "PYTHONDONTWRITEBYTECODE")
+        keep = {k: v for k, v in os.environ.items() if not k.startswith(dropped)}
         path = f"{BIN}:{keep.get('PATH', '')}:/usr/sbin:/sbin"
         return keep | {"DOCKER_HOST": self.url, "PATH": path, "HOME": str(self.directory)}
 
@@ -123,6 +125,12 @@ class Host:
 
     # The daemon.
 
+    @property
+    def daemon(self) -> int:
+        """Its pid."""
+        assert self._daemon
+        return self._daemon.pid
+
     def start_daemon(self, *options: str) -> None:
         if not self.configuration.exists():
             self.configuration.write_text("{}")
@@ -150,6 +158,11 @@ class Host:
                 return
             time.sleep(0.05)
         raise AssertionError(f"fairwayd does not answer: {self.log()}")
+
+    @property
+    def daemon_pid(self) -> int:
+        assert self._daemon
+        return self._daemon.pid
 
     def stop_daemon(self, how: int = signal.SIGTERM) -> int:
         """Stop it and return its exit code."""

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fairway.companion.loop import Loop
+from fairway.firewall.guard import RULES
 from fairway.firewall.ruleset import RULESET
 from fairway.kernel.libc import unmount
 from fairway.kernel.linux import LinuxKernel
@@ -50,7 +51,7 @@ class NetnsHost:
         self.ports = Holder(Loop(), 1 << 14)
         """Binds in the namespace of who asks, the kernel's worker, and never proxies."""
 
-    def kernel(self, owner: str = "test", ruleset: str = RULESET) -> LinuxKernel:
+    def kernel(self, owner: str = "test", ruleset: str = RULESET + RULES) -> LinuxKernel:
         return LinuxKernel(
             owner,
             ruleset=ruleset,
@@ -70,9 +71,10 @@ class NetnsHost:
         argv = ["nsenter", f"--net={namespace or self.file}", "sh", "-c", command]
         return subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
 
-    def table(self) -> str:
-        """The firewall's table as nft lists it, without what its counters show."""
-        return re.sub(r" packets \d+ bytes \d+", "", self.run("nft list table inet fairway").stdout)
+    def tables(self) -> str:
+        """The firewall's tables as nft lists them, without what counters show."""
+        listed = [self.run(f"nft list table {family} fairway").stdout for family in ("inet", "bridge")]
+        return re.sub(r" packets \d+ bytes \d+", "", "".join(listed))
 
     def leftovers(self) -> list[str]:
         """Mounts below the directory apart from its own."""

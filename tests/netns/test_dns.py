@@ -13,6 +13,7 @@ import struct
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -491,6 +492,67 @@ async def test_a_flood_of_forwarded_queries_harms_only_its_sandbox(
             assert DNSRecord.parse(sock.recv(65535)).header.rcode == RCODE.REFUSED
             assert sent > forward.PER_SANDBOX
             assert other.addresses("www.example") == {"198.51.100.75"}
+
+
+class Flood:
+    """Questions from one sandbox, of all kinds, without a pause and without a look at the answers."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox, self._over = sandbox, threading.Event()
+        self.sent = {"known": 0, "strange": 0, "tcp": 0}
+        self._threads = [
+            threading.Thread(target=self._datagrams, args=("known", "web")),
+            threading.Thread(target=self._datagrams, args=("strange", "x.example")),
+            threading.Thread(target=self._stream),
+        ]
+
+    def _datagrams(self, kind: str, name: str) -> None:
+        question = DNSRecord.question(name).pack()
+        with self._sandbox.connect() as sock:
+            while not self._over.is_set():
+                sock.send(question)
+                self.sent[kind] += 1
+
+    def _stream(self) -> None:
+        question = framed(DNSRecord.question("web")) * 50
+        while not self._over.is_set():
+            with self._sandbox.connect(socket.SOCK_STREAM) as sock:
+                sock.settimeout(0.05)
+                with suppress(TimeoutError, ConnectionError):
+                    while not self._over.is_set():
+                        sock.sendall(question)
+                        self.sent["tcp"] += 1
+
+    def __enter__(self) -> "Flood":
+        for thread in self._threads:
+            thread.start()
+        while not all(self.sent.values()):
+            time.sleep(0.001)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+
+async def test_a_flood_from_one_sandbox_leaves_the_others_answered(
+    upstream: None, client: ResolverClient, handover: SocketHandover, box: Boxes
+) -> None:
+    greedy, other = box("greedy"), box("other")
+    zones = [Zone(sandbox=s, networks=("net1",)) for s in ("greedy", "other")]
+    await client.publish([table("net1", web="172.18.0.2")], zones)
+    for sandbox in (greedy, other):
+        sandbox.serve(handover)
+    with Flood(greedy) as flood:
+        for _ in range(4):
+            before = dict(flood.sent)
+            assert other.addresses("web") == {"172.18.0.2"}
+            assert other.addresses("web", tcp=True) == {"172.18.0.2"}
+            assert other.addresses("www.example") == {"198.51.100.75"}
+            assert flood.sent["known"] > before["known"], "answered while the flood goes on"
+            assert flood.sent["strange"] > before["strange"]
+        assert flood.sent["tcp"]
 
 
 async def test_rubbish_harms_nobody(client: ResolverClient, handover: SocketHandover, box: Boxes) -> None:

@@ -1,6 +1,7 @@
-"""The table as the kernel lists it, over combinations of options, against ``tests/golden/*.nft``.
+"""The tables as the kernel lists them, over combinations of options, against ``tests/golden/*.nft``.
 
-Each file is what ``nft list table inet fairway`` shows, elements in order, without counters and version.
+Each file is what ``nft list table`` shows of ``inet fairway``, or ``guard*.nft`` of ``bridge fairway``,
+elements in order, without counters and version.
 ``UPDATE_GOLDEN=1 .venv/bin/pytest tests/netns/test_golden.py`` writes them anew.
 """
 
@@ -12,11 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from fairway.firewall import guard
 from fairway.firewall.links import opened
 from fairway.firewall.networks import elements
 from fairway.firewall.publish import published
 from fairway.firewall.ruleset import ruleset
-from fairway.model.address import Address, Family
+from fairway.model.address import Address, Family, Mac
 from fairway.model.network import PortMapping
 from fairway.plan import Element, Fact, establish
 from netns_host import NetnsHost
@@ -50,6 +52,10 @@ LINKS = (
 NETWORK = elements("br-net", icc=True, internal=False, masquerade=True)
 CLOSED = elements("br-closed", icc=False, internal=False, masquerade=True)
 INTERNAL = elements("br-internal", icc=True, internal=True, masquerade=True)
+GUARDED = (
+    *guard.of_network("abcdef0", (Mac("02:42:ab:cd:ef:01"),), (Address("172.18.0.1"), Address("fd00:18::1"))),
+    *guard.of_endpoint("abcdef0", "veth1", Mac("02:42:ac:12:00:02"), BOTH.values()),
+)
 CASES: dict[str, tuple[str, Iterable[Fact]]] = {
     "clean": (ruleset(), ()),
     "clean-ipv4": (ruleset(ipv6=False), ()),
@@ -66,6 +72,9 @@ CASES: dict[str, tuple[str, Iterable[Fact]]] = {
     "published-ipv6-container": (ruleset(), (*NETWORK, *published(ANYWHERE, IPV6))),
     "ipv4": (ruleset(ipv6=False), (*NETWORK, *PUBLISHED)),
     "ipv6": (ruleset(ipv4=False), (*NETWORK, *PUBLISHED)),
+    "guard-ipv4": (guard.rules(ipv6=False), GUARDED),
+    "guard-ipv6": (guard.rules(ipv4=False), GUARDED),
+    "guard": (guard.rules(), GUARDED),
     "everything": (ruleset(), (*NETWORK, *CLOSED, *INTERNAL, *PUBLISHED, *AT, *LINKS)),
 }
 
@@ -77,7 +86,7 @@ def listed(host: NetnsHost) -> str:
         found = sorted(re.sub(r"\s+", " ", item).strip() for item in match[1].split(","))
         return "elements = {\n" + "".join(f"\t\t\t{item},\n" for item in found) + "\t\t}"
 
-    text = re.sub(r"elements = \{(.*?)\}", ordered, host.table(), flags=re.DOTALL)
+    text = re.sub(r"elements = \{(.*?)\}", ordered, host.tables(), flags=re.DOTALL)
     text = re.sub(r"\n\tchain version \{.*?\t\}\n", "", text, flags=re.DOTALL)
     return re.sub(r"[ \t]+$", "", text, flags=re.MULTILINE)
 
@@ -125,6 +134,9 @@ async def test_rules_do_not_grow(host: NetnsHost) -> None:
         ports = [port(10000 + n, 80), port(10000 + n, 80, "::"), port(30000 + n, 80, "192.0.2.1", "udp")]
         many += published(ports, {4: first, 6: second})
         many += opened(first, Address("10.9.9.9"), [("tcp", 80)])
+        mac = Mac(f"02:42:0a:00:{n // 250:02x}:{n % 250 + 1:02x}")
+        many += guard.of_network(f"{n:07x}", (), ())
+        many += guard.of_endpoint(f"{n:07x}", f"veth{n}", mac, (first, second))
     plan = establish(f for f in many if isinstance(f, Element))
     try:
         await kernel.install()
@@ -140,6 +152,6 @@ async def test_rules_do_not_grow(host: NetnsHost) -> None:
 
 def rules(host: NetnsHost) -> dict[str, int]:
     """The number of rules by chain."""
-    listing = json.loads(host.run("nft -j -t list table inet fairway").stdout)["nftables"]
+    listing = json.loads(host.run("nft -j -t list ruleset").stdout)["nftables"]
     chains = [entry["rule"]["chain"] for entry in listing if "rule" in entry]
     return {name: chains.count(name) for name in chains}

@@ -385,6 +385,31 @@ async def test_a_cancelled_load_leaves_nothing(store: ImageStore, base: Path, bu
     assert open_store(base).list() == [] and os.listdir(base / "images" / "layers") == []
 
 
+async def test_a_full_disk_leaves_nothing(tmp_path: Path, busybox: bytes) -> None:
+    """Whatever does not fit any more: the archive, a layer of it, what is unpacked."""
+    failed = set()
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    for room in range(len(busybox) // 2, 8 * len(busybox), len(busybox) // 2):
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={room}", "tmpfs", disk], check=True)
+        try:
+            store = open_store(disk)
+            await messages(store.load(stream(busybox)))
+        except System as fault:
+            assert "No space left on device" in fault.message
+            failed.add(fault.message.partition(":")[0])
+            assert unfinished(disk) == [] and store.list() == []
+            assert not os.listdir(disk / "images" / "layers")
+        else:
+            assert [image.tags for image in store.list()]
+            break
+        finally:
+            subprocess.run(["umount", disk], check=True)
+    else:
+        raise AssertionError("never room enough")
+    assert len(failed) > 1, failed
+
+
 # --- containers
 
 

@@ -14,8 +14,10 @@ import pytest_asyncio
 from msgspec.structs import replace
 
 from fairway.firewall.networks import elements
-from fairway.kernel import features, links
+from fairway.kernel import features, links, surroundings
 from fairway.kernel.linux import LinuxKernel
+from fairway.kernel.rtnetlink import Link, read_link
+from fairway.kernel.ruleset import Ruleset
 from fairway.kernel.trace import trace
 from fairway.model.address import Address as IP
 from fairway.model.address import Cidr, Mac
@@ -171,6 +173,27 @@ async def test_foreign_links_are_never_touched(host: NetnsHost, kernel: LinuxKer
     assert await kernel.interfaces() == {"lo": False, "br-1": False}
 
 
+async def test_links_with_nothing_of_their_own_are_not_looked_at(
+    host: NetnsHost, kernel: LinuxKernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each container adds a veth to the host: what others use must not cost more with each."""
+    pairs = "".join(
+        f"ip link add v{i} type veth peer w{i}; ip link set v{i} up; ip link set w{i} up;" for i in range(20)
+    )
+    host.run(f"{pairs} ip addr add 10.99.0.1/24 dev v0; ip addr add fd99::1/64 dev v1 nodad")
+    host.run("ip route add default via 10.99.0.7; ip -6 route add default via fd99::7; ip link set lo up")
+    read = []
+
+    def counted(body: bytes) -> Link:
+        read.append(read_link(body))
+        return read[-1]
+
+    monkeypatch.setattr(surroundings, "read_link", counted)
+    assert await kernel.occupied() == ["10.99.0.0/24", "fd99::/64"]
+    assert (await kernel.foreign_filters()).uplinks == {4: "v0", 6: "v1"}
+    assert {link.name for link in read} == {"lo", "v0", "v1"}
+
+
 async def test_two_daemons_do_not_see_each_other(host: NetnsHost, kernel: LinuxKernel) -> None:
     other = host.kernel("another")
     try:
@@ -250,13 +273,21 @@ async def test_install_keeps_the_administrators_rules(host: NetnsHost, kernel: L
     assert "drop" in host.run("nft list chain inet fairway user_forward").stdout
 
 
-@pytest.mark.parametrize("harm", ["flush table inet fairway", "flush chain inet fairway version"])
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "flush table inet fairway",
+        "flush chain inet fairway version",
+        "flush table bridge fairway",
+        "flush chain bridge fairway version",
+    ],
+)
 async def test_rules_that_are_not_ours_any_more_are_written_anew(
     host: NetnsHost, kernel: LinuxKernel, harm: str
 ) -> None:
     """After ``nft flush table``, or when an earlier version wrote it; elements and user chains stay."""
     await kernel.apply(network(1))
-    before = host.run("nft -s list table inet fairway").stdout
+    before = host.run("nft -s list ruleset").stdout
     assert host.run(f"nft {harm}").returncode == 0
     host.run("nft flush chain inet fairway user_forward; nft add rule inet fairway user_forward counter drop")
     if "version" in harm:
@@ -266,11 +297,61 @@ async def test_rules_that_are_not_ours_any_more_are_written_anew(
     counted = await kernel.counted()
     assert counted.installed
     assert counted.user["user_forward"] == 1
-    after = host.run("nft -s list table inet fairway").stdout
+    after = host.run("nft -s list ruleset").stdout
     assert "drop" in host.run("nft list chain inet fairway user_forward").stdout
     host.run("nft flush chain inet fairway user_forward")
     assert after != before
-    assert host.run("nft -s list table inet fairway").stdout == before
+    assert host.run("nft -s list ruleset").stdout == before
+
+
+async def test_what_tells_frames_apart_is_restored(host: NetnsHost, kernel: LinuxKernel) -> None:
+    """The group of a port, and that a bridge does not learn from LLDP: changed in place."""
+    a = host.sandbox("a")
+    plan = network(1) + attachment(a, 1, 2)
+    await kernel.apply(plan)
+    index = host.run("cat /sys/class/net/veth1x2/ifindex").stdout
+    host.run("ip link set veth1x2 group 5; ip link set br-1 type bridge no_linklocal_learn 0")
+    await kernel.apply(difference(plan.facts(), await kernel.facts()))
+    shown = host.run("ip -d link show br-1; ip link show veth1x2").stdout
+    assert "no_linklocal_learn 1" in shown and "group 5 " not in shown
+    assert host.run("cat /sys/class/net/veth1x2/ifindex").stdout == index
+    assert {f for f in plan.facts() if not isinstance(f, Sysctl)} == await kernel.facts()
+
+
+async def test_a_kernel_without_nftables_for_bridges(
+    host: NetnsHost, kernel: LinuxKernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Networks work without the guard."""
+    await kernel.uninstall()
+    monkeypatch.setattr(Ruleset, "_bridges", lambda _: False)
+    bare = host.kernel()
+    try:
+        await bare.install()
+        assert "bridge fairway" not in host.run("nft list tables").stdout
+        plan = establish([Element("port_mac", ("veth1", "02:42:00:00:00:01")), Element("bridges", ("br-1",))])
+        await bare.apply(plan)
+        assert await bare.facts() == {Element("bridges", ("br-1",))}
+        await bare.apply(plan)
+        await bare.apply(plan.inverse())
+        assert await bare.facts() == frozenset()
+        assert (await bare.counted()).installed
+        guarding = plan.steps[:1]
+        await bare.apply(Plan(guarding))
+        assert await bare.facts() == frozenset()
+    finally:
+        await bare.close()
+
+
+async def test_what_lacks_without_nftables_for_bridges_is_named(
+    kernel: LinuxKernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = features._nftables
+    monkeypatch.setattr(
+        features, "_nftables", lambda kind, text: "no such family" if kind == "bridge" else real(kind, text)
+    )
+    (missing,) = await kernel.features()
+    assert missing.optional
+    assert "fairway.spoof_guard" in str(missing) and "CONFIG_NF_TABLES_BRIDGE" in str(missing)
 
 
 async def test_maps_verdicts_and_conflicts(host: NetnsHost) -> None:

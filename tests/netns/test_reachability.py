@@ -14,6 +14,7 @@ from dataclasses import replace
 import pytest
 
 from fairway.companion import launch
+from fairway.firewall import guard
 from fairway.firewall.ruleset import RULESET
 from fairway.kernel.fake import FakeKernel
 from fairway.kernel.linux import LinuxKernel
@@ -146,7 +147,7 @@ def linux_kernel(host: NetnsHost, rules: str = RULESET) -> Iterator[LinuxKernel]
     try:
         yield LinuxKernel(
             "test",
-            ruleset=rules,
+            ruleset=rules + guard.RULES,
             namespaces=host.namespaces,
             mounts=[str(host.root)],
             listeners=host.listeners,

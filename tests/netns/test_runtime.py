@@ -18,6 +18,7 @@ from fairway.engine.protocols import Runtime
 from fairway.model.container import Config, Container, Exit, HostConfig, LogConfig, MountPoint, Ulimit
 from fairway.model.errors import Conflict, InvalidParameter, NotFound, System
 from fairway.model.process import ExecRequest, Launch, LogLine, Streams
+from fairway.runtime import attach, rotation
 from fairway.runtime.exec import LOST
 from fairway.runtime.runtime import OciRuntime
 
@@ -57,9 +58,13 @@ def nothing_left(tmp_path: Path) -> Iterator[None]:
     mounts = Path("/proc/self/mountinfo").read_text()
     assert str(tmp_path) not in mounts
     assert not [p for p in _processes() if str(tmp_path) in p], "processes left"
-    root = Path("/sys/fs/cgroup")  # where others come and go: only ours are looked for
-    left = [id_ for id_ in Box.ids for place in ("", "*/") if list(root.glob(f"{place}fairway/{id_}"))]
-    assert not left, "cgroups left"
+    assert not [id_ for id_ in Box.ids if _cgroups(id_)], "cgroups left"
+
+
+def _cgroups(id_: str) -> list[Path]:
+    """Those of one container; all are not looked through, as others come and go there."""
+    root = Path("/sys/fs/cgroup")
+    return [*root.glob(f"fairway/{id_}"), *root.glob(f"*/fairway/{id_}")]
 
 
 def _processes() -> list[str]:
@@ -523,6 +528,23 @@ async def test_paused_container_can_be_deleted(runtime: OciRuntime, rootfs: str)
     assert await runtime.processes(box.id) == []
 
 
+async def test_who_does_not_read_holds_others_up_only_for_a_while(
+    runtime: OciRuntime, rootfs: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attach, "_PATIENCE", 0.4)
+    box = Box(runtime, rootfs, "read x; seq 1 100000", open_stdin=True)
+    silent = await box.create()
+    await runtime.start(box.id)
+    reader = await runtime.attach(box.id)
+    await reader.write(b"go\n")
+    out, _ = await asyncio.wait_for(drain(reader), 20)
+    assert out.split() == [b"%d" % number for number in range(1, 100_001)]
+    beginning, _ = await drain(silent)
+    assert out.startswith(beginning)
+    assert len(beginning) < len(out)
+    await runtime.wait(box.id)
+
+
 async def test_logs(runtime: OciRuntime, rootfs: str) -> None:
     box = Box(runtime, rootfs, "echo one; echo two >&2; sleep 0.2; echo three; printf four")
     assert (await box.run())[0] == 0
@@ -552,6 +574,70 @@ async def test_logs_followed_to_the_end(runtime: OciRuntime, rootfs: str) -> Non
     assert not done
     await streams.write(b"two\n")
     assert [line.text for line in await asyncio.wait_for(following, 10)] == [b"one\n", b"two\n"]
+    streams.close()
+
+
+PACED = (
+    "i=0; while [ $i -lt 9000 ]; do i=$((i+1)); echo $i; [ $((i%1500)) = 0 ] && usleep 60000; done; exit 0"
+)
+
+
+async def test_a_rotated_log_is_followed_without_a_loss(runtime: OciRuntime, rootfs: str) -> None:
+    options = LogConfig(type="json-file", config={"max-size": "50k", "max-file": "99"})
+    box = Box(runtime, rootfs, PACED, host={"log_config": options})
+    (await box.create()).close()
+    following = asyncio.create_task(box.logs(follow=True))
+    await runtime.start(box.id)
+    await runtime.wait(box.id)
+    expected = list(range(1, 9001))
+    assert [int(line.text) for line in await asyncio.wait_for(following, 10)] == expected
+    lines = await box.logs()
+    assert [int(line.text) for line in lines] == expected
+    assert [int(line.text) for line in await box.logs(tail=3000)] == expected[-3000:]
+    assert [int(line.text) for line in await box.logs(since=lines[4000].time)][-5000:] == expected[4000:]
+    directory = Path(runtime.log_path(box.id)).parent
+    assert len(list(directory.glob("*.log.*"))) >= 8
+    assert max(path.stat().st_size for path in directory.iterdir()) <= 62_500
+    await runtime.delete(box.id)
+    await runtime.forget(box.id)
+    assert not directory.exists()
+
+
+async def test_a_log_keeps_its_limits_and_its_end(runtime: OciRuntime, rootfs: str) -> None:
+    options = LogConfig(type="json-file", config={"max-size": "50k", "max-file": "2"})
+    box = Box(runtime, rootfs, PACED, host={"log_config": options})
+    (await box.create()).close()
+    await runtime.start(box.id)
+    await runtime.wait(box.id)
+    kept = [int(line.text) for line in await box.logs()]
+    assert kept == list(range(9001 - len(kept), 9001))
+    assert 50_000 / 60 < len(kept) < 9000
+    files = {
+        path.stat().st_ino: path.stat().st_size for path in Path(runtime.log_path(box.id)).parent.iterdir()
+    }
+    assert sum(files.values()) <= 100_000
+
+
+async def test_a_log_that_nobody_watches_is_bounded(
+    runtime: OciRuntime, rootfs: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rotation, "_BURST", 300_000)
+    options = LogConfig(type="local", config={"max-size": "50k", "max-file": "3"})
+    script = "echo a; read x; i=0; while [ $i -lt 40000 ]; do i=$((i+1)); echo $i; done; echo b; read x"
+    box = Box(runtime, rootfs, script, open_stdin=True, host={"log_config": options})
+    streams = await box.create()
+    await runtime.start(box.id)  # but no ``wait``, with which the daemon begins to look
+    await until(streams, b"a")
+    await streams.write(b"go\n")
+    await until(streams, b"b\n")
+    directory = Path(runtime.log_path(box.id)).parent
+    assert sum(path.stat().st_size for path in directory.iterdir()) <= 4 * 300_000
+    end = asyncio.create_task(runtime.wait(box.id))
+    await streams.write(b"end\n")
+    assert (await end).code == 0
+    assert (await box.logs(tail=1))[0].text == b"b\n"
+    files = {path.stat().st_ino: path.stat().st_size for path in directory.iterdir()}
+    assert sum(files.values()) <= 3 * 51_200
     streams.close()
 
 
@@ -643,7 +729,7 @@ async def test_nothing_is_left_of_a_deleted_container(
     await runtime.delete(box.id)
     for name in ("bundles", "exits", "attach", "oci", "execs"):
         assert not list((tmp_path / "run" / name).iterdir()), name
-    assert not list(Path("/sys/fs/cgroup").rglob(box.id))
+    assert not _cgroups(box.id)
     assert not [p for p in _processes() if box.id in p]
 
 

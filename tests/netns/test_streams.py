@@ -198,5 +198,13 @@ async def test_the_table_that_translates(host: NetnsHost) -> None:
         await kernel.uninstall()
         assert host.run("nft list tables").stdout == ""
         await kernel.uninstall()
+        await kernel.install()
+        without = host.kernel(ruleset="")
+        try:
+            assert await without.install()
+            assert host.run("nft list tables").stdout == ""
+            assert not await without.install()
+        finally:
+            await without.close()
     finally:
         await kernel.close()

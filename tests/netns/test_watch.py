@@ -178,20 +178,21 @@ async def test_changes_before_the_first_call(host: NetnsHost) -> None:
 async def test_rules_are_written_again_when_one_is_missing(host: NetnsHost, kernel: LinuxKernel) -> None:
     assert await kernel.intact()
     assert not await kernel.install()
-    before, facts = host.table(), await kernel.facts()
+    before, facts = host.tables(), await kernel.facts()
     for command in (
         "nft insert rule inet fairway forward drop",
         "nft flush chain inet fairway between",
         "nft add chain inet fairway forward '{ policy drop; }'",
         "nft 'add table inet fairway { flags dormant; }'",
         "nft flush chain inet fairway version",
+        "nft flush chain bridge fairway guard",
     ):
         done = host.run(command)
         assert done.returncode == 0, done.stderr
         assert not await kernel.intact(), command
         assert await kernel.install()
         assert await kernel.intact()
-        assert host.table() == before
+        assert host.tables() == before
     host.run("nft flush ruleset")
     assert not await kernel.intact()
     host.run("nft add rule inet fairway user_forward accept")

@@ -94,7 +94,8 @@ def test_as_nft(host: Host) -> None:
         return re.sub(r"counter packets \d+ bytes \d+", "counter", text)
 
     shown = host.ok("fairway rules --as nft")
-    assert uncounted(shown) == uncounted(host.ok("nft list table inet fairway"))
+    tables = "nft list table inet fairway; nft list table bridge fairway"
+    assert uncounted(shown) == uncounted(host.ok(tables))
 
 
 @pytest.mark.parametrize("table", ["raw", "nat", "filter"])

@@ -18,6 +18,7 @@ from fairway.api import (
     volumes,
 )
 from fairway.api.backend import Backend
+from fairway.api.descriptors import Budget, budget
 from fairway.api.routing import Router
 
 ROUTES = (
@@ -37,12 +38,14 @@ ROUTES = (
 """The unsupported ones come before those whose last parameter may hold slashes."""
 
 
-def create_app(engine: Backend) -> web.Application:
-    """Serve with ``AppRunner(app, handler_cancellation=True, access_log=None)``.
+def create_app(engine: Backend, limits: Budget | None = None) -> web.Application:
+    """``limits`` are those of this process unless given.
+
+    Serve with ``AppRunner(app, handler_cancellation=True, access_log=None)``.
 
     Cancellation lets streams end with their client; what changes state is shielded from it (``routing``).
     """
-    router = Router(engine, ROUTES)
+    router = Router(engine, ROUTES, limits or budget())
     app = web.Application(client_max_size=decode.LIMIT)
     app.on_shutdown.append(router.end_streams)
     app.router.add_route("*", "/{path:.*}", router.dispatch)

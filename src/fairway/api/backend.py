@@ -4,7 +4,7 @@ Every method raises only kinds of ``fairway.model.errors``. The engine satisfies
 tests put an in-memory double in its place.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
@@ -96,7 +96,7 @@ class Containers(Protocol):
 
     def logs(
         self, reference: str, *, stdout: bool, stderr: bool, since: int, until: int, tail: int, follow: bool
-    ) -> AsyncIterator[LogLine]: ...
+    ) -> AsyncGenerator[LogLine, None]: ...
 
     async def resize(self, reference: str, height: int, width: int) -> None: ...
 
@@ -113,7 +113,7 @@ class Containers(Protocol):
 
 
 class Snapshots(Protocol):
-    async def export(self, reference: str) -> AsyncIterator[bytes]: ...
+    async def export(self, reference: str) -> AsyncGenerator[bytes, None]: ...
 
     async def commit(
         self,
@@ -136,7 +136,7 @@ class Copying(Protocol):
 
     def archive(
         self, reference: str, path: str
-    ) -> AbstractAsyncContextManager[tuple[PathStat, AsyncIterator[bytes]]]:
+    ) -> AbstractAsyncContextManager[tuple[PathStat, AsyncGenerator[bytes, None]]]:
         """The archive must be read within the context, which keeps others from the container."""
 
     async def extract(
@@ -147,7 +147,7 @@ class Copying(Protocol):
 class Stats(Protocol):
     async def once(self, reference: str) -> tuple[Container, Usage]: ...
 
-    def stream(self, reference: str) -> AsyncIterator[tuple[Container, Usage]]:
+    def stream(self, reference: str) -> AsyncGenerator[tuple[Container, Usage], None]:
         """One each second, until the container is removed."""
 
 
@@ -196,23 +196,23 @@ class Images(Protocol):
 
     async def prune(self, which: PruneFilter) -> tuple[Sequence[tuple[str, str]], int]: ...
 
-    def load(self, archive: AsyncIterator[bytes]) -> AsyncIterator[dict[str, Any]]: ...
+    def load(self, archive: AsyncIterator[bytes]) -> AsyncGenerator[dict[str, Any], None]: ...
 
     def import_(
         self, archive: AsyncIterator[bytes], repository: str, tag: str, changes: Sequence[str], message: str
-    ) -> AsyncIterator[dict[str, Any]]: ...
+    ) -> AsyncGenerator[dict[str, Any], None]: ...
 
     def pull(
         self, repository: str, tag: str, *, platform: str, auth: Mapping[str, str] | None
-    ) -> AsyncIterator[dict[str, Any]]: ...
+    ) -> AsyncGenerator[dict[str, Any], None]: ...
 
-    def save(self, references: Sequence[str]) -> AsyncIterator[bytes]: ...
+    def save(self, references: Sequence[str]) -> AsyncGenerator[bytes, None]: ...
 
     def users(self, image_id: str) -> int: ...
 
 
 class Events(Protocol):
-    def subscribe(self, since: int | None, until: int | None) -> AsyncIterator[Event]:
+    def subscribe(self, since: int | None, until: int | None) -> AsyncGenerator[Event, None]:
         """Past events from ``since`` (ns, None: none), then live ones, to ``until`` (ns, None: for ever)."""
 
 

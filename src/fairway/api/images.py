@@ -109,7 +109,7 @@ def _credentials(request: web.Request) -> Mapping[str, str] | None:
     try:
         padded = header + "=" * (-len(header) % 4)
         document = msgspec.json.decode(base64.urlsafe_b64decode(padded), type=dict[str, object])
-    except (binascii.Error, ValueError) as error:
+    except (binascii.Error, ValueError, RecursionError) as error:
         raise InvalidParameter(f"invalid X-Registry-Auth header: {error}") from None
     return {key: value for key, value in document.items() if isinstance(value, str) and value} or None
 

@@ -6,7 +6,8 @@ inspecting are the hot path. Docker ends each JSON body with a newline (Go's ``j
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from typing import Any
 
 import msgspec
@@ -68,21 +69,24 @@ async def open_stream(
 
 async def byte_stream(
     request: web.Request,
-    chunks: AsyncIterator[bytes],
+    chunks: AsyncGenerator[bytes, None],
     content_type: str,
     headers: Mapping[str, str] | None = None,
     patience: float | None = None,
 ) -> web.StreamResponse:
     """A body of unknown length. A fault before the first chunk still becomes a status.
 
-    A client that takes nothing for ``patience`` seconds is given up (raises Unavailable).
+    A client that takes nothing for ``patience`` seconds is given up (raises Unavailable). Whenever a client
+    leaves, ``chunks`` end at once: what they hold, a container's lock say, must not wait for the garbage
+    collector.
     """
-    first = await anext(chunks, None)
-    response = await open_stream(request, content_type, headers)
-    if first is not None:
-        await _write(response, first, patience)
-        async for chunk in chunks:
-            await _write(response, chunk, patience)
+    async with aclosing(chunks):
+        first = await anext(chunks, None)
+        response = await open_stream(request, content_type, headers)
+        if first is not None:
+            await _write(response, first, patience)
+            async for chunk in chunks:
+                await _write(response, chunk, patience)
     await response.write_eof()
     return response
 
@@ -97,27 +101,28 @@ async def _write(response: web.StreamResponse, data: bytes, patience: float | No
 
 
 async def progress(
-    request: web.Request, messages: AsyncIterator[dict[str, Any]], *, in_stream: bool = False
+    request: web.Request, messages: AsyncGenerator[dict[str, Any], None], *, in_stream: bool = False
 ) -> web.StreamResponse:
     """One JSON object per line, as load, import and pull report (API, ``ImageCreate``).
 
     A fault before the first message becomes a status, unless all are to be told ``in_stream``; a later one a
     last line with ``errorDetail``, since the status has been sent.
     """
-    try:
-        first = await anext(messages, None)
-    except Fault as fault:
-        if not in_stream:
-            raise
-        first = _failure(fault)
-    response = await open_stream(request, "application/json")
-    try:
-        if first is not None:
-            await response.write(json_line(first))
-            async for message in messages:
-                await response.write(json_line(message))
-    except Fault as fault:
-        await response.write(json_line(_failure(fault)))
+    async with aclosing(messages):
+        try:
+            first = await anext(messages, None)
+        except Fault as fault:
+            if not in_stream:
+                raise
+            first = _failure(fault)
+        response = await open_stream(request, "application/json")
+        try:
+            if first is not None:
+                await response.write(json_line(first))
+                async for message in messages:
+                    await response.write(json_line(message))
+        except Fault as fault:
+            await response.write(json_line(_failure(fault)))
     await response.write_eof()
     return response
 

@@ -17,10 +17,13 @@ from aiohttp import web
 
 from fairway.api import decode, filters, versions
 from fairway.api.backend import Backend
+from fairway.api.descriptors import Budget
 from fairway.api.errors import fault_reply
-from fairway.api.replies import STREAM, json_reply
-from fairway.model.errors import Fault, InvalidParameter
+from fairway.api.replies import STREAM, empty, json_reply
+from fairway.model.errors import Fault, InvalidParameter, Unavailable
 
+BODY_SECONDS = 60.0
+"""In which a client has to send the JSON that it announces; archives may take as long as they want."""
 T = TypeVar("T")
 _PREFIX = re.compile(r"/v([0-9.]+)(/.*)")
 _log = structlog.get_logger("api")
@@ -64,7 +67,12 @@ class Call:
         if (self.request.content_length or 0) > decode.LIMIT:
             raise InvalidParameter("invalid JSON: http: request body too large")
         try:
-            data = await self.request.read()
+            async with asyncio.timeout(BODY_SECONDS):
+                data = await self.request.read()
+        except TimeoutError:
+            raise Unavailable(
+                f"the request's body did not arrive within {BODY_SECONDS:.0f} seconds"
+            ) from None
         except web.HTTPRequestEntityTooLarge:
             raise InvalidParameter("invalid JSON: http: request body too large") from None
         if data and self.request.content_type != "application/json":
@@ -97,8 +105,8 @@ def expression(template: str) -> re.Pattern[str]:
 
 
 class Router:
-    def __init__(self, engine: Backend, routes: Collection[Route]) -> None:
-        self._engine = engine
+    def __init__(self, engine: Backend, routes: Collection[Route], limits: Budget) -> None:
+        self._engine, self._limits = engine, limits
         self._streams: set[asyncio.Task[object]] = set()
         self._routes: dict[tuple[str, str], list[tuple[re.Pattern[str], Route]]] = {}
         for route in routes:
@@ -115,7 +123,7 @@ class Router:
         return None
 
     async def dispatch(self, request: web.Request) -> web.StreamResponse:
-        """Answer one request; never raises but for cancellation and lost connections."""
+        """Answer one request; never raises but for cancellation."""
         prefix = _PREFIX.fullmatch(request.path)
         found = self.find(request.method, prefix[2] if prefix else request.path)
         if found is None:
@@ -125,12 +133,20 @@ class Router:
             version = versions.negotiate(prefix[1]) if prefix else versions.NEWEST
             call = Call(request, self._engine, version, parameters)
             if route.stream:
+                self._check(request)
                 return await self._stream(route, call)
             answering = asyncio.ensure_future(_answer(route, call))
             answering.add_done_callback(expect_lost_client)
             return await asyncio.shield(answering)
         except Fault as fault:
             return fault_reply(fault)
+        except ConnectionError:  # no defect: the client has gone, and nobody gets what is returned
+            return request.get(STREAM) or empty(503)
+
+    def _check(self, request: web.Request) -> None:
+        """Raises Unavailable when there are too many streams."""
+        if request.transport is not None:  # else the client has gone
+            self._limits.check_stream(request.transport.get_extra_info("socket").fileno())
 
     async def _stream(self, route: Route, call: Call) -> web.StreamResponse:
         task = asyncio.current_task()

@@ -1,5 +1,7 @@
 """``GET /containers/{id}/stats`` (API, ``ContainerStats``)."""
 
+from contextlib import aclosing
+
 from aiohttp import web
 
 from fairway.api import shapes
@@ -19,9 +21,10 @@ async def stats(call: Call) -> web.StreamResponse:
     found = call.engine.containers.find(call.path["id"])
     response = await open_stream(call.request, "application/json")
     before = Usage()
-    async for container, usage in call.engine.stats.stream(found.id):
-        await response.write(json_line(shapes.stats(container, usage, before)))
-        before = usage
+    async with aclosing(call.engine.stats.stream(found.id)) as samples:
+        async for container, usage in samples:
+            await response.write(json_line(shapes.stats(container, usage, before)))
+            before = usage
     await response.write_eof()
     return response
 
@@ -30,10 +33,10 @@ async def _answer(call: Call, single: bool) -> web.Response:
     container, usage = await call.engine.stats.once(call.path["id"])
     if single or not usage.time:
         return json_reply(shapes.stats(container, usage, Usage()))
-    samples = call.engine.stats.stream(container.id)
-    _, before = await anext(samples)
-    async for found, now in samples:
-        return json_reply(shapes.stats(found, now, before))
+    async with aclosing(call.engine.stats.stream(container.id)) as samples:
+        _, before = await anext(samples)
+        async for found, now in samples:
+            return json_reply(shapes.stats(found, now, before))
     return json_reply(shapes.stats(container, Usage(), Usage()))  # removed meanwhile
 
 

@@ -2,11 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from aiohttp import WSMsgType, web
 
 from fairway.api import detach, times
+from fairway.api.archive import PATIENCE
 from fairway.api.hijack import Connection, Hijacked, content_type, frame, pump, take_over
 from fairway.api.replies import byte_stream, open_stream
 from fairway.api.routing import Call, Route
@@ -52,11 +54,14 @@ async def attach(call: Call) -> web.StreamResponse:
 async def _replay(
     call: Call, container: Container, wanted: frozenset[StreamName], connection: Connection
 ) -> None:
-    async for line in _written(call, container, wanted):
-        await connection.write(line.text if container.config.tty else frame(line.stream, line.text))
+    async with aclosing(_written(call, container, wanted)) as lines:
+        async for line in lines:
+            await connection.write(line.text if container.config.tty else frame(line.stream, line.text))
 
 
-def _written(call: Call, container: Container, wanted: frozenset[StreamName]) -> AsyncIterator[LogLine]:
+def _written(
+    call: Call, container: Container, wanted: frozenset[StreamName]
+) -> AsyncGenerator[LogLine, None]:
     """What the container has written so far."""
     return call.engine.containers.logs(
         container.id,
@@ -73,13 +78,16 @@ async def attach_websocket(call: Call) -> web.StreamResponse:
     """The same as unframed binary messages (API, ``ContainerAttachWebsocket``)."""
     container = call.engine.containers.find(call.path["id"])
     wanted = _wanted(call)
-    live = await call.engine.containers.attach(container.id) if call.flag("stream") else None
     socket = web.WebSocketResponse()
+    if not socket.can_prepare(call.request):
+        raise InvalidParameter("not websocket protocol: ask for an upgrade to websocket, version 13")
+    live = await call.engine.containers.attach(container.id) if call.flag("stream") else None
     try:
         await socket.prepare(call.request)
         if call.flag("logs"):
-            async for line in _written(call, container, wanted):
-                await socket.send_bytes(line.text)
+            async with aclosing(_written(call, container, wanted)) as lines:
+                async for line in lines:
+                    await socket.send_bytes(line.text)
         if live is not None:
             takes_input = call.flag("stdin") and container.config.open_stdin
             reader = asyncio.ensure_future(_from_websocket(socket, live, takes_input))
@@ -91,7 +99,8 @@ async def attach_websocket(call: Call) -> web.StreamResponse:
     finally:
         if live is not None:
             live.close()
-        await socket.close()
+        if socket.prepared:
+            await socket.close()
     return socket
 
 
@@ -127,9 +136,10 @@ async def logs(call: Call) -> web.StreamResponse:
         follow=call.flag("follow"),
     )
     tty = container.config.tty
-    response = await open_stream(call.request, content_type(tty, call.version))
-    async for text in _rendered(lines, tty, call.flag("timestamps")):
-        await response.write(text)
+    async with aclosing(lines):
+        response = await open_stream(call.request, content_type(tty, call.version))
+        async for line in lines:
+            await response.write(_rendered(line, tty, call.flag("timestamps")))
     await response.write_eof()
     return response
 
@@ -140,17 +150,16 @@ def _tail(text: str) -> int:
     return -1 if number is None else number
 
 
-async def _rendered(lines: AsyncIterator[LogLine], tty: bool, timestamps: bool) -> AsyncIterator[bytes]:
-    async for line in lines:
-        text = line.text
-        if timestamps:
-            text = times.rfc3339_fixed(line.time).encode() + b" " + text
-        yield text if tty else frame(line.stream, text)
+def _rendered(line: LogLine, tty: bool, timestamps: bool) -> bytes:
+    text = line.text
+    if timestamps:
+        text = times.rfc3339_fixed(line.time).encode() + b" " + text
+    return text if tty else frame(line.stream, text)
 
 
 async def export(call: Call) -> web.StreamResponse:
     chunks = await call.engine.snapshots.export(call.path["id"])
-    return await byte_stream(call.request, chunks, "application/octet-stream")
+    return await byte_stream(call.request, chunks, "application/octet-stream", patience=PATIENCE)
 
 
 ROUTES = (

@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import aclosing
 from itertools import accumulate
 from typing import Any
 
@@ -115,10 +116,11 @@ async def events(call: Call) -> web.StreamResponse:
             f"`since` time ({call.text('since')}) cannot be after `until` time ({call.text('until')})"
         )
     subscription = call.engine.events.subscribe(since, until)
-    response = await open_stream(call.request, "application/json")
-    async for happened in subscription:
-        if admits(wanted, happened):
-            await response.write(json_line(shapes.event(happened)))
+    async with aclosing(subscription):
+        response = await open_stream(call.request, "application/json")
+        async for happened in subscription:
+            if admits(wanted, happened):
+                await response.write(json_line(shapes.event(happened)))
     await response.write_eof()
     return response
 

@@ -93,7 +93,9 @@ def _made(given: Invocation, body: dict[str, Any]) -> str:
             f"container ID file found, make sure the other container isn't running or delete {cidfile}"
         )
     query = {"name": options.text("name") or None, "platform": options.text("platform") or None}
-    reference = Reference.parse(body["Image"])
+    if not (image := body.get("Image", "")):
+        raise InvalidParameter("invalid reference format")
+    reference = Reference.parse(image)
     if options.text("pull") == "always" and reference:
         _pull(given, client, reference)
     try:

@@ -1,6 +1,8 @@
 """A companion's end of the control socket: requests in, responses out, for any number of callers."""
 
+import os
 import socket
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Generic, TypeVar
@@ -54,10 +56,13 @@ class Control(Generic[Request]):
                     self._loop.stop()
                     return messages.encode(messages.Done())
             return messages.encode(self._handle(request, sockets))
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             return messages.encode(messages.Failed(f"malformed request: {error}"))
         except Fault as fault:
             return messages.encode(messages.Failed(fault.message))
+        except Exception:  # noqa: BLE001  a defect in one request must not end the service of all sandboxes
+            sys.excepthook(*sys.exc_info())
+            return messages.encode(messages.Failed("internal error, see the companion's log"))
 
 
 class _Caller(Stream):
@@ -74,7 +79,13 @@ class _Caller(Stream):
 
     def _receive(self, size: int) -> bytes:
         data, descriptors, _, _ = socket.recv_fds(self._sock, size, 8, socket.MSG_CMSG_CLOEXEC)
-        self._sockets += [socket.socket(fileno=descriptor) for descriptor in descriptors]
+        for at, descriptor in enumerate(descriptors):
+            try:
+                self._sockets.append(socket.socket(fileno=descriptor))
+            except OSError:  # a descriptor of something else: this caller is none of ours
+                for other in descriptors[at:]:
+                    os.close(other)
+                raise
         return data
 
     def _request(self, message: bytes) -> None:

@@ -18,6 +18,7 @@ from fairway.daemon.networking import Networking
 from fairway.ipam.subnets import DEFAULT_POOLS
 from fairway.model.address import parse_address
 from fairway.model.errors import InvalidParameter
+from fairway.model.number import decimal
 from fairway.model.system import AddressPool
 
 DEFAULT_FILE = "/etc/fairway/daemon.json"
@@ -106,6 +107,8 @@ def _load(path: Path, explicit: bool) -> dict[str, Any]:
         return {}
     try:
         document = msgspec.json.decode(text.encode())
+    except RecursionError:
+        raise InvalidParameter("exceeded max depth") from None
     except msgspec.DecodeError as error:
         raise InvalidParameter(gojson.explain(text) or str(error)) from None
     if not isinstance(document, dict):
@@ -201,11 +204,12 @@ def _from_words(flag: Flag, texts: Sequence[str]) -> Any:
 
 def _pool_from_words(text: str) -> AddressPool:
     parts = dict(part.partition("=")[::2] for part in text.split(","))
-    if set(parts) != {"base", "size"} or not parts["size"].isdecimal():
+    size = decimal(parts.get("size", ""))
+    if set(parts) != {"base", "size"} or size is None:
         raise InvalidParameter(
             f'invalid argument "{text}" for "--default-address-pool" flag: use base=…,size=…'
         )
-    return _pool(parts["base"], int(parts["size"]))
+    return _pool(parts["base"], size)
 
 
 def _pool(base: str, size: int) -> AddressPool:
@@ -247,6 +251,8 @@ def _valid(config: Config) -> Config:
             raise InvalidParameter(f"bad attribute format: {label}")
     for server in config.dns:
         parse_address(server, "DNS address")
+    for registry in config.insecure_registries:
+        _check_registry(registry)
     if config.default_runtime not in ("", "crun", "runc"):
         raise InvalidParameter(f"specified default runtime '{config.default_runtime}' does not exist")
     if not 68 <= config.mtu <= 65535:
@@ -255,6 +261,17 @@ def _valid(config: Config) -> Config:
         raise InvalidParameter(f"invalid shutdown timeout: {config.shutdown_timeout}")
     _check_tls(config)
     return config
+
+
+def _check_registry(text: str) -> None:
+    """A host, host:port, or a subnet of hosts."""
+    try:
+        if "/" in text:
+            ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise InvalidParameter(
+            f"insecure registry {text} is not valid: use a host, host:port or a subnet such as 10.0.0.0/8"
+        ) from None
 
 
 def _check_tls(config: Config) -> None:

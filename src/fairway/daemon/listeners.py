@@ -18,7 +18,9 @@ from fairway.model.errors import Conflict, InvalidParameter, System
 
 FIRST_FD = 3
 """SD_LISTEN_FDS_START of sd_listen_fds(3)."""
-_BACKLOG = 512
+BACKLOG = 4096
+"""Connections that may wait to be accepted: as many as with Go, within the kernel's somaxconn. On a unix
+socket one more is refused at once (EAGAIN)."""
 _PREFERRED_GROUPS = ("fairway", "docker")
 
 
@@ -67,7 +69,7 @@ def _unix(path: Path, group: str | None) -> Listener:
         listening.bind(str(path))
         os.chown(path, -1, group_id(group))
         path.chmod(0o660)
-        listening.listen(_BACKLOG)
+        listening.listen(BACKLOG)
     except OSError as error:
         listening.close()
         raise System(f"can't create unix socket {path}: {error.strerror or error}") from None
@@ -122,7 +124,7 @@ def _tcp(address: str, tls: ssl.SSLContext | None) -> Listener:
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(target)
-        listening.listen(_BACKLOG)
+        listening.listen(BACKLOG)
     except OSError as error:
         listening.close()
         kind_of = Conflict if error.errno == errno.EADDRINUSE else System

@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import os
 import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -44,6 +45,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def _run(config: Config, words: Sequence[str]) -> int:
     logging.set_up("debug" if config.debug else config.log_level)
+    os.umask(0o022)  # as dockerd: modes that containers see must not depend on who started the daemon
     gc.freeze()
     gc.set_threshold(NEW_OBJECTS, 20)
     try:

@@ -12,6 +12,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
+from typing import cast
 
 import structlog
 from aiohttp import web
@@ -19,7 +20,9 @@ from aiohttp import web
 from fairway import __version__
 from fairway.api.app import create_app
 from fairway.api.backend import Backend
+from fairway.api.descriptors import budget
 from fairway.daemon import listeners, logging
+from fairway.daemon.accepting import Acceptor, Factory
 from fairway.daemon.config import Config, read
 from fairway.daemon.listeners import Listener
 from fairway.daemon.notify import notify
@@ -30,6 +33,7 @@ STOP_SECONDS = 15.0
 _WAITS = 2
 """How often aiohttp waits for a request: for its end, and for its task's before cancelling that."""
 KEEPALIVE_SECONDS = 75.0
+"""After which a connection without a request is closed, also one that has sent half of its head."""
 
 Assemble = Callable[[Config], AbstractAsyncContextManager[Backend]]
 _log = structlog.get_logger("daemon")
@@ -79,18 +83,21 @@ def threads(count: int) -> ThreadPoolExecutor:
 async def serving(engine: Backend, opened: Sequence[Listener], config: Config) -> AsyncIterator[None]:
     """The API on the listeners, for the length of the block."""
     patience = STOP_SECONDS if config.shutdown_timeout < 0 else min(STOP_SECONDS, config.shutdown_timeout)
+    limits = budget()
     runner = web.AppRunner(
-        create_app(engine),
+        create_app(engine, limits),
         handler_cancellation=True,
         access_log=None,
         keepalive_timeout=KEEPALIVE_SECONDS,
         shutdown_timeout=patience / _WAITS,
     )
     await runner.setup()
+    factory = cast(Factory, runner.server)
     try:
-        for listener in opened:
-            await web.SockSite(runner, listener.socket, ssl_context=listener.tls).start()
-        yield
+        with contextlib.ExitStack() as stack:
+            for listener in opened:
+                stack.callback(Acceptor(listener, factory, limits).close)
+            yield
     finally:
         await runner.cleanup()
 

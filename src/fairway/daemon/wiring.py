@@ -28,6 +28,7 @@ from fairway.engine.events import Events
 from fairway.engine.identity import Identity
 from fairway.engine.settings import Settings
 from fairway.engine.state import State
+from fairway.firewall import guard
 from fairway.firewall.ruleset import ruleset
 from fairway.ipam import Ipam
 from fairway.ipam.subnets import ula_pool
@@ -62,7 +63,8 @@ def identity(data_root: Path) -> str:
     """The daemon's id, made at its first start. Raises System."""
     path = data_root / "engine-id"
     try:
-        data_root.mkdir(mode=0o710, parents=True, exist_ok=True)
+        data_root.mkdir(parents=True, exist_ok=True)
+        data_root.chmod(0o710)  # whatever it was: what containers make in there, others must not run
         if not path.exists():
             path.write_text(secrets.token_hex(16))
         return path.read_text().strip()
@@ -106,12 +108,18 @@ async def assembled(options: Options) -> AsyncIterator[Engine]:
         prepare_run_directory(settings.exec_root)
         stack.callback(_release, exec_root, log)
         for name in ("netns", "rootfs", "dns", "ports"):
-            (exec_root / name).mkdir(mode=0o711, exist_ok=True)
+            (exec_root / name).mkdir(exist_ok=True)
+            # A set-user-id program of a container is none for the host's users.
+            (exec_root / name).chmod(0o700)
+        # Programs are tried out, which takes as long as all the rest: meanwhile the kernel is asked.
+        opening = asyncio.ensure_future(OciRuntime.open(exec_root, data_root, options.runtime))
+        stack.callback(opening.cancel)
         store = SqliteStore(data_root / "fairway.db")
         stack.callback(companions.disconnect)
+        families = {"ipv4": settings.iptables, "ipv6": settings.ip6tables}
         kernel = LinuxKernel(
             settings.id,
-            ruleset=ruleset(ipv4=settings.iptables, ipv6=settings.ip6tables),
+            ruleset=ruleset(**families) + guard.rules(**families),
             namespaces=str(exec_root / "netns"),
             mounts=[str(exec_root / "rootfs")],
             listeners=companions.handover,
@@ -123,9 +131,9 @@ async def assembled(options: Options) -> AsyncIterator[Engine]:
             raise System("; ".join(required))
         for feature in missing:
             log.warning("this host lacks an optional feature", feature=str(feature))
-        await kernel.install()
-        runtime = await OciRuntime.open(exec_root, data_root, options.runtime)
+        runtime = await opening
         await stack.enter_async_context(companions.running())
+        await kernel.install()
         stack.push_async_callback(runtime.cleanup)
         core = Core(
             settings=settings,

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fairway.model.errors import InvalidParameter
+from fairway.model.number import decimal
 
 MAX_SERVERS = 3
 """Asked per query, as in glibc (MAXNS in resolv.h) and Docker."""
@@ -44,9 +45,12 @@ def parse_server(text: str) -> Server:
     host, port = _split(text)
     try:
         found = socket.getaddrinfo(host, 53, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST)
-    except OSError:
+    except (
+        OSError,
+        ValueError,
+    ):  # ValueError: no text that could be a name (Python encodes it for the lookup)
         found = []
-    if not host or not found or not 0 < port < 65536:
+    if not host or not found or not port:
         raise InvalidParameter(f"invalid DNS server: {text!r}")
     family, _, _, _, address = found[0]
     return Server(family, (str(address[0]), port, *address[2:]))
@@ -62,7 +66,7 @@ def _split(text: str) -> tuple[str, int]:
         port = rest[1:] if rest else port
     elif text.count(":") == 1:
         host, _, port = text.partition(":")
-    return host, int(port) if port.isascii() and port.isdigit() else 0
+    return host, decimal(port, 65535) or 0
 
 
 def parse_resolv_conf(text: str) -> ResolvConf:

@@ -13,11 +13,12 @@ import ipaddress
 
 from fairway.drivers import options as driver_options
 from fairway.drivers.sysctls import interface_sysctls
+from fairway.firewall import guard
 from fairway.firewall.networks import elements
-from fairway.model.address import Address, Cidr, Mac, family, host, interface, mac_of
+from fairway.model.address import Address, Cidr, Mac, family, host, interface, link_local, mac_of
 from fairway.model.network import BridgeOptions, Endpoint, Network
 from fairway.model.request import NetworkRequest
-from fairway.plan import HOST, Bridge, Fact, Flows, Sysctl, Veth
+from fairway.plan import GROUP, HOST, Bridge, Element, Fact, Flows, Sysctl, Veth
 from fairway.plan import Address as AddressFact
 
 LINK_LOCAL = Cidr("fe80::1/64")
@@ -43,6 +44,7 @@ class BridgeDriver:
         if network.ipv4:  # so that published ports answer on 127.0.0.1, see firewall/ruleset.py
             facts.append(Sysctl(HOST, f"net/ipv4/conf/{name}/route_localnet", "1"))
         facts += elements(name, icc=settings.icc, internal=network.internal, masquerade=settings.masquerade)
+        facts += guarded_bridge(network, settings)
         return tuple(facts)
 
     def endpoint(self, network: Network, endpoint: Endpoint, sandbox: str) -> tuple[Fact, ...]:
@@ -59,6 +61,7 @@ class BridgeDriver:
                 peer=endpoint.interface,
                 peer_mac=endpoint.mac,
                 mtu=settings.mtu,
+                group=guard.group(network.id) if settings.spoof_guard else GROUP,
             ),
         ]
         if not any(family(a) == 6 for a in endpoint.addresses):
@@ -70,23 +73,52 @@ class BridgeDriver:
             AddressFact(sandbox, endpoint.interface, Cidr(f"{a}/{16 if family(a) == 4 else 64}"))
             for a in endpoint.request.link_local
         ]
+        if settings.spoof_guard:
+            facts += guarded_endpoint(network, endpoint, endpoint.mac)
         return tuple(facts)
+
+
+def guarded_bridge(network: Network, settings: BridgeOptions) -> tuple[Element, ...]:
+    """So that nobody poses as the gateway. The MAC of a foreign bridge is not known here; the bridge itself
+    never learns it on a port."""
+    if not settings.spoof_guard:
+        return ()
+    addresses = [host(address) for address in gateways(network)]
+    if settings.foreign:
+        return guard.of_network(network.id, (), addresses)
+    mac = bridge_mac(network.id)
+    if network.ipv6:
+        addresses += [host(LINK_LOCAL), link_local(mac)]
+    return guard.of_network(network.id, (mac,), addresses)
+
+
+def guarded_endpoint(network: Network, endpoint: Endpoint, mac: Mac) -> tuple[Element, ...]:
+    """What the endpoint may send as, and nobody else."""
+    addresses = [*map(host, endpoint.addresses), *endpoint.request.link_local]
+    if any(family(a) == 6 for a in addresses):
+        addresses.append(link_local(mac))
+    return guard.of_endpoint(network.id, endpoint.host_interface, mac, dict.fromkeys(addresses))
 
 
 def own_bridge(network: Network, settings: BridgeOptions) -> list[Fact]:
     """A bridge of ours with the gateways' addresses."""
     name = settings.bridge
     bridge = Bridge(name=name, mac=bridge_mac(network.id), mtu=settings.mtu, filtered=not settings.icc)
-    addresses = [
-        AddressFact(HOST, name, interface(pool.gateway, pool.subnet))
-        for pool in network.pools
-        if pool.gateway and (network.ipv6 if family(pool.gateway) == 6 else network.ipv4)
-    ]
+    addresses = [AddressFact(HOST, name, address) for address in gateways(network)]
     if network.ipv6:
         addresses.append(AddressFact(HOST, name, LINK_LOCAL))
     # Else a container that announces itself as a router gives the host an address and a default route, in
     # networks without IPv6, too: CVE-2020-13401.
     return [bridge, *addresses, Sysctl(HOST, f"net/ipv6/conf/{name}/accept_ra", "0")]
+
+
+def gateways(network: Network) -> list[Cidr]:
+    """The bridge's addresses in the network's subnets."""
+    return [
+        interface(pool.gateway, pool.subnet)
+        for pool in network.pools
+        if pool.gateway and (network.ipv6 if family(pool.gateway) == 6 else network.ipv4)
+    ]
 
 
 def foreign_bridge(network: Network, settings: BridgeOptions) -> list[Fact]:

@@ -1,4 +1,4 @@
-"""Driver options of bridge networks: Docker's keys, parsed once into ``BridgeOptions``."""
+"""Driver options of bridge networks: Docker's keys and one of ours, parsed once into ``BridgeOptions``."""
 
 import re
 from collections.abc import Callable
@@ -6,10 +6,11 @@ from typing import Any
 
 from fairway.model.address import Family, parse_address
 from fairway.model.errors import InvalidParameter
-from fairway.model.network import BridgeOptions
+from fairway.model.network import SPOOF_GUARD, BridgeOptions
 
-_INTERFACE = re.compile(r"[^\s/:]{1,15}")
-_PREFIX = re.compile(r"[^\s/:0-9][^\s/:]{0,11}")
+_INTERFACE = re.compile(r'[^\s/:"*\\]{1,15}')
+_PREFIX = re.compile(r'[^\s/:"*\\0-9][^\s/:"*\\]{0,11}')
+"""Without what the kernel refuses, and what means something in a text for nftables."""
 _TRUE = frozenset(("1", "t", "T", "true", "TRUE", "True"))
 _FALSE = frozenset(("0", "f", "F", "false", "FALSE", "False"))
 
@@ -33,7 +34,7 @@ def interface_name(key: str, text: str) -> str:
     """A name that the kernel accepts for an interface (IFNAMSIZ, net/core/dev.c dev_valid_name)."""
     if not _INTERFACE.fullmatch(text) or text in (".", ".."):
         raise InvalidParameter(
-            f"invalid value {text!r} for {key}: use 1 to 15 characters, no space, slash or colon"
+            f'invalid value {text!r} for {key}: use 1 to 15 characters, no space and none of / : " * \\'
         )
     return text
 
@@ -61,6 +62,7 @@ _PARSERS: dict[str, tuple[str, Callable[[str, str], Any]]] = {
     "com.docker.network.bridge.host_binding_ipv4": ("host_binding_ipv4", _address),
     "com.docker.network.container_iface_prefix": ("interface_prefix", _prefix),
     "com.docker.network.bridge.default_bridge": ("default_bridge", parse_bool),
+    SPOOF_GUARD: ("spoof_guard", parse_bool),
     **dict.fromkeys(FAMILIES.values(), ("", parse_bool)),
 }
 """Option → the field of ``BridgeOptions``, empty if it is none, and how to read it."""

@@ -109,6 +109,8 @@ def _check_config(config: Config) -> None:
     hostname = config.hostname
     if hostname and (len(hostname) > 63 or not _HOSTNAME.fullmatch(hostname)):
         raise InvalidParameter(f"invalid hostname format: {hostname}")
+    if not re.fullmatch(r"[!-~]{0,253}", config.domainname):
+        raise InvalidParameter(f"invalid domainname {config.domainname!r}: use one printable word")
     for entry in config.env:
         if not entry.partition("=")[0] or "\0" in entry:
             raise InvalidParameter(f"invalid environment variable: {entry}")
@@ -180,7 +182,7 @@ def _check_host(host: HostConfig) -> None:
                 raise InvalidParameter(f"invalid {what} {word!r}: use one printable word")
     for entry in host.extra_hosts:
         name, _, address = entry.partition(":")
-        if not name or not address:
+        if not re.fullmatch(r"[!-~]+", name) or not address:
             raise InvalidParameter(f"invalid IP address in add-host: {entry!r}: use name:address")
         if address != "host-gateway":
             parse_address(address.strip("[]"), "IP address in add-host")
@@ -219,6 +221,8 @@ def _check_resources(host: HostConfig, *, update: bool = False) -> list[str]:
     warnings = []
     if 0 < host.memory < _MINIMUM_MEMORY or host.memory < 0:
         raise InvalidParameter("Minimum memory limit allowed is 6MB")
+    if host.memory_swap < -1:
+        raise InvalidParameter(f"invalid memoryswap limit {host.memory_swap}: use bytes, or -1 for no limit")
     if host.memory and host.memory_swap > 0 and host.memory_swap < host.memory:
         raise InvalidParameter("Minimum memoryswap limit should be larger than memory limit, see usage")
     if not host.memory and host.memory_swap > 0 and not update:

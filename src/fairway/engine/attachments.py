@@ -18,7 +18,7 @@ from fairway.model.address import Address, Cidr, Family, contains, family, host
 from fairway.model.container import Container
 from fairway.model.errors import Fault, InvalidParameter
 from fairway.model.network import Endpoint, EndpointRequest, Network, Sandbox
-from fairway.plan import Fact, Namespace, Resolver
+from fairway.plan import Element, Fact, Namespace, Resolver
 
 INTERFACE_OPTION = "com.docker.network.endpoint.ifname"
 
@@ -139,6 +139,7 @@ class Attachments:
             facts += self.facts(network, endpoint, sandbox)
         facts += self.outward(container, sandbox)
         facts += elements(self._core.state, container)
+        facts.sort(key=lambda fact: isinstance(fact, Element))  # side by side, they are one transaction
         if any(resolves(n) for n, _ in attachments):
             facts.append(Resolver(sandbox.id, sandbox.key))
         return tuple(facts)

@@ -2,7 +2,7 @@
 
 import asyncio
 import signal as signals
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Sequence
 
 import msgspec
 
@@ -146,9 +146,9 @@ class Containers:
             await self._by_user(container)
             exited = self._waiters.register(container, "next-exit")
             number = signal or parse_signal(container.config.stop_signal or "SIGTERM")
-            if container.state.status == "paused":
-                await core.runtime.resume(container.id)
             await core.runtime.kill(container.id, number)
+            if container.state.status == "paused":
+                await self._thaw(container)
             core.events.container(container, "kill", signal=str(number))
         if number == signals.SIGKILL:
             await exited
@@ -238,17 +238,30 @@ class Containers:
         await self._freeze(reference, frozen=False)
 
     async def _freeze(self, reference: str, *, frozen: bool) -> None:
-        container = self.find(reference)
+        container, ended = self.find(reference), None
         async with self._core.locks.hold(f"container/{container.id}"):
             container = self.find(container.id)
-            if frozen:
-                self._must_run(container)
-                if container.state.status == "paused":
-                    raise Conflict(f"Container {container.id} is already paused")
-            elif container.state.status != "paused":
-                raise Conflict(f"Container {container.id} is not paused")
-            await self._lifecycle.freeze(container, frozen=frozen)
+            self._can_freeze(container, frozen=frozen)
+            try:
+                await self._lifecycle.freeze(container, frozen=frozen)
+            except Conflict as fault:  # its process has just ended
+                ended = fault
+                exited = self._waiters.register(container, "next-exit")
+        if ended:
+            await exited  # once this is answered, nobody may find it running
+            raise ended
         self._core.events.container(container, "pause" if frozen else "unpause")
+
+    def _can_freeze(self, container: Container, *, frozen: bool) -> None:
+        if not frozen:
+            if container.state.status != "paused":
+                raise Conflict(f"Container {container.id} is not paused")
+            return
+        self._must_run(container)
+        if container.state.status == "paused":
+            raise Conflict(f"Container {container.id} is already paused")
+        if container.state.status == "restarting":
+            raise Conflict(f"Container {container.id} is restarting, wait until the container is running")
 
     # Streams.
 
@@ -281,7 +294,7 @@ class Containers:
         until: int,
         tail: int,
         follow: bool,
-    ) -> AsyncIterator[LogLine]:
+    ) -> AsyncGenerator[LogLine, None]:
         container = self.find(reference)
         if container.host.log_config.type == "none":
             raise InvalidParameter("configured logging driver does not support reading")

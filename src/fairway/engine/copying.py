@@ -5,7 +5,7 @@ API gives up on clients that do not move.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from fairway.engine.core import Core
@@ -35,7 +35,7 @@ class Copying:
     @asynccontextmanager
     async def archive(
         self, reference: str, path: str
-    ) -> AsyncIterator[tuple[PathStat, AsyncIterator[bytes]]]:
+    ) -> AsyncIterator[tuple[PathStat, AsyncGenerator[bytes, None]]]:
         """What lies at a path, and an archive of it, which must be read within the context."""
         async with self._tree(reference) as (container, tree), AsyncExitStack() as stack:
             try:

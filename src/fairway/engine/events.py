@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from fairway.engine.protocols import Clock
 from fairway.model.container import Container
@@ -42,7 +42,7 @@ class Events:
             attributes["container"] = container_id
         self.emit("network", action, network.id, attributes)
 
-    async def subscribe(self, since: int | None, until: int | None) -> AsyncIterator[Event]:
+    async def subscribe(self, since: int | None, until: int | None) -> AsyncGenerator[Event, None]:
         """Events from ``since`` (None: from now) to ``until`` (None: for ever), both nanoseconds.
 
         Ends at ``until``, and for a subscriber that lags too far behind.

@@ -1,6 +1,6 @@
 """The verbs of images: the image store, knowing which containers use what, with events."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from fairway.engine.core import Core
@@ -47,7 +47,7 @@ class ImageVerbs:
         self._report(outcome)
         return outcome, freed
 
-    async def load(self, archive: AsyncIterator[bytes]) -> AsyncIterator[dict[str, Any]]:
+    async def load(self, archive: AsyncIterator[bytes]) -> AsyncGenerator[dict[str, Any], None]:
         async for message in self._store.load(archive):
             yield message
             name = str(message.get("stream", "")).strip().partition(": ")[2]
@@ -56,7 +56,7 @@ class ImageVerbs:
 
     async def import_(
         self, archive: AsyncIterator[bytes], repository: str, tag: str, changes: Sequence[str], message: str
-    ) -> AsyncIterator[dict[str, Any]]:
+    ) -> AsyncGenerator[dict[str, Any], None]:
         async for progress in self._store.import_(archive, repository, tag, changes, message):
             yield progress
             status = str(progress.get("status", ""))
@@ -65,12 +65,12 @@ class ImageVerbs:
 
     async def pull(
         self, repository: str, tag: str, *, platform: str, auth: Mapping[str, str] | None
-    ) -> AsyncIterator[dict[str, Any]]:
+    ) -> AsyncGenerator[dict[str, Any], None]:
         async for message in self._store.pull(repository, tag, platform=platform, auth=auth):
             yield message
         self._event("pull", f"{repository}:{tag or 'latest'}", f"{repository}:{tag or 'latest'}")
 
-    def save(self, references: Sequence[str]) -> AsyncIterator[bytes]:
+    def save(self, references: Sequence[str]) -> AsyncGenerator[bytes, None]:
         for reference in references:
             self.find(reference)
         return self._store.save(references)

@@ -79,7 +79,8 @@ class Lifecycle:
     def pending_streams(self, container_id: str) -> PendingStreams:
         """Streams for a container that has not started."""
         streams = PendingStreams()
-        self._pending.setdefault(container_id, []).append(streams)
+        waiting = self._pending.setdefault(container_id, [])
+        waiting[:] = [*(each for each in waiting if not each.over), streams]
         return streams
 
     async def start(self, container: Container) -> None:
@@ -184,9 +185,10 @@ class Lifecycle:
         try:
             await (core.runtime.pause if frozen else core.runtime.resume)(container.id)
             await core.state.commit(end=container)
-        except BaseException:
+        except BaseException as e:
             await record(core, container, end=container)
-            await self.settle_freezer(container)
+            if not isinstance(e, Conflict):  # which says that it has ended
+                await self.settle_freezer(container)
             raise
 
     async def settle_freezer(self, container: Container) -> None:
@@ -349,6 +351,8 @@ class Lifecycle:
 
     def forget(self, container_id: str) -> None:
         """The container was removed."""
+        for streams in self._pending.pop(container_id, ()):
+            streams.abandon()
         self._overlays.pop(container_id, None)
         self.links.forget(container_id)
         self.health.forget(container_id)

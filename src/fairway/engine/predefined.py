@@ -20,7 +20,7 @@ from fairway.engine.core import Core
 from fairway.engine.network_facts import network_facts
 from fairway.model.address import Address, Cidr, Family, contains, family, host
 from fairway.model.errors import Fault, Forbidden, InvalidParameter
-from fairway.model.network import DEFAULT_GATEWAY, BridgeOptions, Network
+from fairway.model.network import DEFAULT_GATEWAY, SPOOF_GUARD, BridgeOptions, Network
 from fairway.model.request import NetworkRequest, PoolRequest
 from fairway.plan import Address as AddressFact
 from fairway.plan import Bridge, establish
@@ -122,8 +122,9 @@ class Predefined:
         )
 
     def _options(self, device: str) -> dict[str, str]:
-        """As Docker's inspect shows them."""
+        """As Docker's inspect shows them; ours if the daemon gives it to all networks."""
         settings = self._core.settings
+        given = settings.default_network_options.get("bridge", {})
         prefix = "com.docker.network.bridge"
         return {
             f"{prefix}.default_bridge": "true",
@@ -132,7 +133,7 @@ class Predefined:
             f"{prefix}.host_binding_ipv4": settings.host_address or "0.0.0.0",
             f"{prefix}.name": device,
             "com.docker.network.driver.mtu": str(settings.mtu),
-        }
+        } | {key: given[key] for key in (SPOOF_GUARD,) if key in given}
 
     async def _device(self) -> tuple[str, bool]:
         """The bridge's name, and whether it is the administrator's."""

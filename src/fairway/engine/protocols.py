@@ -4,7 +4,7 @@ Implementations live in ``kernel/``, ``store/``, ``dns/`` and ``runtime/``; the 
 only kinds from ``model.errors``.
 """
 
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
@@ -179,7 +179,7 @@ class Runtime(Protocol):
         until: int,
         tail: int,
         follow: bool,
-    ) -> AsyncIterator[LogLine]:
+    ) -> AsyncGenerator[LogLine, None]:
         """Log entries; since/until in ns (0: unbounded), tail -1 for all. Following ends with the process."""
 
     def log_path(self, container: str) -> str: ...
@@ -195,7 +195,7 @@ class Runtime(Protocol):
 
     def archive(
         self, tree: Tree, path: str
-    ) -> AbstractAsyncContextManager[tuple[PathStat, AsyncIterator[bytes]]]:
+    ) -> AbstractAsyncContextManager[tuple[PathStat, AsyncGenerator[bytes, None]]]:
         """What lies at ``path`` and an archive of it; raises as ``describe``."""
 
     async def extract(
@@ -268,23 +268,25 @@ class Images(Protocol):
         Returns the pairs of ``remove`` and the bytes won.
         """
 
-    def load(self, archive: AsyncIterator[bytes], *, quiet: bool = False) -> AsyncIterator[dict[str, Any]]:
+    def load(
+        self, archive: AsyncIterator[bytes], *, quiet: bool = False
+    ) -> AsyncGenerator[dict[str, Any], None]:
         """docker save/OCI archive (plain or gzip/bzip2/xz/zstd); yields Docker's progress messages."""
 
     def import_(
         self, archive: AsyncIterator[bytes], repository: str, tag: str, changes: Sequence[str], message: str
-    ) -> AsyncIterator[dict[str, Any]]:
+    ) -> AsyncGenerator[dict[str, Any], None]:
         """A root filesystem as tar becomes an image of one layer; an empty repository leaves it untagged."""
 
     def pull(
         self, repository: str, tag: str, *, platform: str, auth: Mapping[str, str] | None
-    ) -> AsyncIterator[dict[str, Any]]:
+    ) -> AsyncGenerator[dict[str, Any], None]:
         """Yields Docker's progress; what fails before the transfer is raised before the first message."""
 
-    def save(self, references: Sequence[str]) -> AsyncIterator[bytes]:
+    def save(self, references: Sequence[str]) -> AsyncGenerator[bytes, None]:
         """An archive that both ``docker load`` and OCI tools read."""
 
-    def export(self, root: str) -> AsyncIterator[bytes]:
+    def export(self, root: str) -> AsyncGenerator[bytes, None]:
         """A mounted root filesystem as a tar stream."""
 
     async def commit(

@@ -1,6 +1,7 @@
 """What is made of a container's file system: an image (commit), an archive (export)."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing, suppress
 
 import msgspec
 
@@ -16,13 +17,16 @@ class Snapshots:
         self._core = core
         self._lifecycle = lifecycle
 
-    async def export(self, reference: str) -> AsyncIterator[bytes]:
+    async def export(self, reference: str) -> AsyncGenerator[bytes, None]:
         """The container's file system as a tar stream."""
         return self._export(self._core.state.container(reference))
 
-    async def _export(self, container: Container) -> AsyncIterator[bytes]:
-        async with self._lifecycle.looking.mounted(container) as root:
-            async for chunk in self._core.images.export(root):
+    async def _export(self, container: Container) -> AsyncGenerator[bytes, None]:
+        async with (
+            self._lifecycle.looking.mounted(container) as root,
+            aclosing(self._core.images.export(root)) as chunks,
+        ):
+            async for chunk in chunks:
                 yield chunk
 
     async def commit(
@@ -54,7 +58,8 @@ class Snapshots:
                 )
             finally:
                 if freeze:
-                    await self._core.runtime.resume(container.id)
+                    with suppress(Conflict):  # it was ending already when it was frozen
+                        await self._core.runtime.resume(container.id)
         self._core.events.container(container, "commit", comment=comment, imageID=image.id)
         return image.id
 

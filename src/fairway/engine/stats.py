@@ -3,7 +3,7 @@
 A sample is taken when the last one has been passed on, so a client that reads slowly gets fewer of them.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 import msgspec
 
@@ -24,7 +24,7 @@ class Stats:
         container = self._core.state.container(reference)
         return container, await self._sample(container)
 
-    async def stream(self, reference: str) -> AsyncIterator[tuple[Container, Usage]]:
+    async def stream(self, reference: str) -> AsyncGenerator[tuple[Container, Usage], None]:
         """Samples until the container is removed."""
         container_id = self._core.state.container(reference).id
         while container := self._core.state.containers.get(container_id):

@@ -16,6 +16,11 @@ class PendingStreams:
     def __init__(self) -> None:
         self._real: asyncio.Future[Streams | None] = asyncio.get_running_loop().create_future()
 
+    @property
+    def over(self) -> bool:
+        """Whether nobody waits for them any more."""
+        return self._real.done()
+
     def bind(self, streams: Streams) -> None:
         """From now on these are the streams."""
         if self._real.done():  # closed meanwhile

@@ -6,6 +6,7 @@ the kernel is missing here. The model only gives the names.
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from fairway.firewall import guard
 from fairway.firewall.ruleset import (
     BRIDGES,
     CLOSED,
@@ -58,6 +59,9 @@ def of_network(network: Network, counted: Counted) -> list[Rule]:
         verdict = "masquerade" if masqueraded else "accept"
         found.append(rule("outward", bridge, OUTSIDE, verdict, count(MASQUERADE) if masqueraded else None))
         found.append(rule("unpublished", OUTSIDE, bridge, "drop"))
+    guarded = Element(guard.GUARDED, (str(guard.group(network.id)),))
+    if guarded in counted.elements:
+        found.append(rule("spoofed", bridge, "others' addresses", "drop", counted.elements[guarded]))
     return found
 
 
@@ -110,6 +114,7 @@ def of_host(counted: Counted, families: Collection[Family] = (4, 6)) -> list[Rul
     }
     if 4 in families:
         told[SPOOFED] = ("spoofed", "any network", "127.0.0.0/8")
+    told |= {comment: ("spoofed", "any network", what) for comment, what in guard.FORGED.items()}
     return [
         _rule("host", None, *told[comment], "drop", count)
         for comment, count in sorted(counted.rules.items())

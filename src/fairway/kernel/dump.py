@@ -7,12 +7,12 @@
     the rest     namespace files and overlay mounts in our directories, elements of our table, DNS listeners,
                  ports that the port holder holds
 
-A link that is not up is reported with MTU 0, one without its far end with an empty peer: not as desired, so
-it is surplus and is changed in place or removed (see ``schedule``). Sysctls are never reported: one cannot
-list what was set, and setting it again costs a read.
+A link that is not up is reported with MTU 0, as is a bridge that learns from frames to link-local groups, and
+one without its far end with an empty peer: not as desired, so it is surplus and is changed in place or
+removed (see ``schedule``). Sysctls are never reported: one cannot list what was set, and setting it again
+costs a read.
 """
 
-import ipaddress
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +25,6 @@ from fairway.kernel.netlink import Channel
 from fairway.kernel.rtnetlink import (
     KERNEL_ADDRESSES,
     LEARNED_ROUTES,
-    RT_TABLE_LOCAL,
     RT_TABLE_MAIN,
     RTN_UNICAST,
     Link,
@@ -41,7 +40,7 @@ from fairway.kernel.rtnetlink import (
     read_namespace_id,
     read_route,
 )
-from fairway.model.address import Cidr, Family, Mac, family
+from fairway.model.address import Cidr, Mac, link_local
 from fairway.plan import HOST, Address, Bridge, Fact, Hairpin, Namespace, Route, Veth
 
 
@@ -93,42 +92,12 @@ def namespace_files(directory: str) -> Iterator[str]:
             yield f"{directory}/{name}"
 
 
-def occupied(host: View, alias: str) -> list[Cidr]:
-    """Subnets of others' routes and interfaces; no default route, loopback, link-local or multicast."""
-    ours = {link.index for link in host.links.values() if link.alias == alias}
-    found = {
-        route.destination
-        for route in host.routes
-        if route.kind == RTN_UNICAST
-        and route.table in (RT_TABLE_MAIN, RT_TABLE_LOCAL)
-        and route.index not in ours
-    }
-    found |= {_subnet(entry.address) for entry in host.addresses if entry.index not in ours}
-    return sorted((cidr for cidr in found if not _everywhere(cidr)), key=_order)
-
-
-def subnets(host: View, alias: str) -> list[Cidr]:
-    """Subnets of the addresses on our interfaces, in order."""
-    ours = {link.index for link in host.links.values() if link.alias == alias}
-    return sorted({_subnet(entry.address) for entry in host.addresses if entry.index in ours}, key=_order)
-
-
 def bridge_addresses(host: View, name: str) -> list[Cidr] | None:
     """Addresses of the bridge in the kernel's order; None if no bridge has the name."""
     bridge = next((link for link in host.links.values() if link.name == name and link.kind == "bridge"), None)
     if bridge is None:
         return None
     return [entry.address for entry in host.addresses if entry.index == bridge.index]
-
-
-def uplinks(host: View) -> dict[Family, str]:
-    """The interface of the default route, by address family: the first one, which has the best metric."""
-    found: dict[Family, str] = {}
-    for route in host.routes:
-        default = route.table == RT_TABLE_MAIN and ipaddress.ip_network(route.destination).prefixlen == 0
-        if default and route.kind == RTN_UNICAST and route.index in host.links:
-            found.setdefault(family(route.destination), host.links[route.index].name)
-    return found
 
 
 def _network(executor: Executor, alias: str, sandboxes: Sequence[str]) -> set[Fact]:
@@ -139,7 +108,8 @@ def _network(executor: Executor, alias: str, sandboxes: Sequence[str]) -> set[Fa
     ends = _far_ends(executor, inside)
     for link in ours.values():
         if link.kind == "bridge":
-            found.add(Bridge(link.name, link.mac, link.mtu if link.up else 0, link.filtered))
+            as_made = link.up and not link.learns_locally
+            found.add(Bridge(link.name, link.mac, link.mtu if as_made else 0, link.filtered))
         elif link.kind == "veth":
             path, far = ends.get((link.peer_namespace, link.peer), (HOST, None))
             found.add(_veth(link, host, path, far))
@@ -166,9 +136,9 @@ def _far_ends(
 def _veth(link: Link, host: View, path: str, far: Link | None) -> Veth:
     bridge = host.links[link.master].name if link.master in host.links else ""
     if far is None:
-        return Veth(link.name, link.mac, bridge, HOST, "", Mac(""), 0)
+        return Veth(link.name, link.mac, bridge, HOST, "", Mac(""), 0, link.group)
     mtu = link.mtu if link.up and far.up and link.mtu == far.mtu else 0
-    return Veth(link.name, link.mac, bridge, path, far.name, far.mac, mtu)
+    return Veth(link.name, link.mac, bridge, path, far.name, far.mac, mtu, link.group)
 
 
 def _configured(namespace: str, seen: View, links: Mapping[int, Link]) -> Iterator[Fact]:
@@ -188,38 +158,4 @@ def _configured(namespace: str, seen: View, links: Mapping[int, Link]) -> Iterat
 
 def _automatic(entry: LinkAddress, link: Link) -> bool:
     """Whether the kernel set the address: it says so since 5.18; before, by the link-local address's form."""
-    return entry.protocol in KERNEL_ADDRESSES or entry.address == _eui64(link.mac)
-
-
-def _eui64(mac: Mac) -> str:
-    """fe80:: and the modified EUI-64 of the MAC (RFC 4291, appendix A), as the kernel makes it."""
-    octets = bytes.fromhex(mac.replace(":", ""))
-    if len(octets) != 6:
-        return ""
-    identifier = bytes([octets[0] ^ 2]) + octets[1:3] + b"\xff\xfe" + octets[3:]
-    packed = bytes.fromhex("fe80") + bytes(6) + identifier
-    return f"{ipaddress.IPv6Address(packed)}/64"
-
-
-def _subnet(cidr: Cidr) -> Cidr:
-    return Cidr(str(ipaddress.ip_interface(cidr).network))
-
-
-def _everywhere(cidr: Cidr) -> bool:
-    """Subnets that are on every host and so are no one's."""
-    network = ipaddress.ip_network(cidr)
-    return (
-        network.prefixlen == 0
-        or network.is_loopback
-        or network.is_multicast
-        or (_v6(cidr) and network.is_link_local)
-    )
-
-
-def _v6(cidr: Cidr) -> bool:
-    return family(cidr) == 6
-
-
-def _order(cidr: Cidr) -> tuple[int, bytes, int]:
-    network = ipaddress.ip_network(cidr)
-    return network.version, network.network_address.packed, network.prefixlen
+    return entry.protocol in KERNEL_ADDRESSES or entry.address == f"{link_local(link.mac)}/64"

@@ -7,6 +7,7 @@ fills whole words of 32 bits.
 
 import re
 import socket
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
@@ -17,10 +18,28 @@ from fairway.plan import Element
 
 _TABLE = re.compile(r"^\s*table\s+(\w+)\s+(\w+)\s*\{", re.MULTILINE)
 _OBJECT = re.compile(r"^\s*(?:set|map)\s+(\w+)\s*\{([^}]*)\}", re.MULTILINE)
-_TYPE = re.compile(r"\s*type\s+([^;:]+?)\s*(?::\s*([^;]+?)\s*)?;(?!.*\bflags\b)", re.DOTALL)
+_TYPE = re.compile(r"\s*type(?:of)?\s+([^;:]+?)\s*(?::\s*([^;]+?)\s*)?;(?!.*\bflags\b)", re.DOTALL)
 _PROTOCOLS = {socket.IPPROTO_TCP: "tcp", socket.IPPROTO_UDP: "udp", socket.IPPROTO_SCTP: "sctp"}
 
 Part = Callable[[bytes], str]
+
+
+def _name(data: bytes) -> str:
+    return data.rstrip(b"\0").decode(errors="replace")
+
+
+def _mac(data: bytes) -> str:
+    return data[:6].hex(":")
+
+
+def _group(data: bytes) -> str:
+    return str(int.from_bytes(data, sys.byteorder))
+
+
+def _number(data: bytes) -> str:
+    """As libnftables' JSON writes it: in hex if it is long."""
+    number = int.from_bytes(data, "big")
+    return hex(number) if number >> 64 else str(number)
 
 
 @lru_cache(4096)
@@ -29,10 +48,15 @@ def _ipv6(data: bytes) -> str:
 
 
 _TYPES: dict[str, tuple[int, Part]] = {
-    "ifname": (16, lambda data: data.rstrip(b"\0").decode(errors="replace")),
+    "ifname": (16, _name),
+    "iifname": (16, _name),
     "ipv4_addr": (4, socket.inet_ntoa),
     "ipv6_addr": (16, _ipv6),
-    "ether_addr": (8, lambda data: data[:6].hex(":")),
+    "ether_addr": (8, _mac),
+    "ether saddr": (8, _mac),
+    "devgroup": (4, _group),
+    "meta iifgroup": (4, _group),
+    "@nh,64,128": (16, _number),
     "inet_proto": (4, lambda data: _PROTOCOLS.get(data[0], str(data[0]))),
     "inet_service": (4, lambda data: str(int.from_bytes(data[:2], "big"))),
 }

@@ -17,6 +17,7 @@ from fairway.kernel.nft import Nft, NftError
 from fairway.kernel.rtnetlink import new_bridge, new_veth
 from fairway.model.address import Mac
 from fairway.model.errors import System
+from fairway.model.network import SPOOF_GUARD
 
 _MAC = Mac("02:42:00:00:00:01")
 _EXPRESSIONS = (
@@ -75,7 +76,7 @@ def _probe() -> Iterator[Missing]:
             "nftables",
             "CONFIG_NF_TABLES, CONFIG_NF_TABLES_INET and libnftables.so.1",
             "try: modprobe nf_tables; apt-get install libnftables1",
-            lambda: _nftables("set names { type ifname; counter; }"),
+            lambda: _nftables("inet", "set names { type ifname; counter; }"),
         ),
     )
     found = [
@@ -91,7 +92,7 @@ def _probe() -> Iterator[Missing]:
 
 def _expressions() -> Iterator[Missing]:
     for feature, needs, modules, chains in _EXPRESSIONS:
-        if reason := _nftables(chains):
+        if reason := _nftables("inet", chains):
             yield Missing(feature, needs, reason, f"try: modprobe -a {modules}")
 
 
@@ -132,6 +133,14 @@ def _optional() -> Iterator[Missing]:
             "try: modprobe br_netfilter",
             optional=True,
         )
+    if reason := _nftables("bridge", "chain first { type filter hook prerouting priority dstnat; }"):
+        yield Missing(
+            f"keeping containers from posing as others of their network (driver option {SPOOF_GUARD})",
+            "CONFIG_NF_TABLES_BRIDGE",
+            reason,
+            "no module adds it, choose a kernel that was built with it",
+            optional=True,
+        )
 
 
 def _send(message: Message) -> str:
@@ -166,14 +175,14 @@ def _overlay() -> str:
         return str(error.strerror)
 
 
-def _nftables(content: str) -> str:
-    """Why a table cannot have this in it, empty if it can."""
+def _nftables(family: str, content: str) -> str:
+    """Why a table of the family cannot have this in it, empty if it can."""
     try:
         context = Nft()
     except System as fault:
         return fault.message
     try:
-        context.run(f"table inet probe {{\n{content}\n}}")
+        context.run(f"table {family} probe {{\n{content}\n}}")
         return ""
     except NftError as error:
         return str(error)

@@ -1,7 +1,8 @@
 """Bridges and veth pairs: made, changed in place when they exist, and given to the reaper.
 
-Every link on the host's side carries the alias ``fairway:<owner>`` and group 0xFA1. The alias is the mark:
-what does not carry this daemon's is never changed or deleted, even if it has the name that a plan asks for.
+Every link on the host's side carries the alias ``fairway:<owner>``, and group 0xFA1 or, as a port of a
+guarded network, that network's (``firewall/guard.py``). The alias is the mark: what does not carry this
+daemon's is never changed or deleted, even if it has the name that a plan asks for.
 The kernel takes no alias on creation, so it follows in the same send; before that, one look-up tells which
 names exist already and who owns them, and which index a port's bridge has.
 
@@ -21,7 +22,7 @@ from fairway.kernel.rtnetlink import (
     delete_link,
     new_bridge,
     new_veth,
-    set_filtered,
+    set_bridge,
     set_hairpin,
     set_link,
 )
@@ -29,10 +30,8 @@ from fairway.kernel.schedule import Outcome
 from fairway.kernel.visits import Visits
 from fairway.model.address import Mac
 from fairway.model.errors import Conflict, Fault, System
-from fairway.plan import HOST, Bridge, Hairpin, Step, Veth
+from fairway.plan import GROUP, HOST, Bridge, Hairpin, Step, Veth
 
-GROUP = 0xFA1
-"""Link group of what we make on the host, for people: ``ip link show group 4001``."""
 _OPTION = {"bridge": "CONFIG_BRIDGE", "veth": "CONFIG_VETH"}
 BRIDGE_NETFILTER = Path("/proc/sys/net/bridge")
 """There while br_netfilter is loaded; without it, the kernel takes a bridge's settings and ignores them."""
@@ -183,8 +182,8 @@ class Links:
             if isinstance(wanted, Bridge):
                 if link.kind != "bridge":
                     return Conflict(_taken(wanted.name))
-                self._change(HOST, link, wanted.mac, wanted.mtu, None)
-                self._filter(wanted, link)
+                self._change(HOST, link, wanted.mac, wanted.mtu)
+                self._switch(wanted, link)
             else:
                 self._converge_veth(wanted, link, there)
         except Fault as fault:
@@ -193,28 +192,39 @@ class Links:
             return _unready(wanted, error)
         return False
 
-    def _filter(self, bridge: Bridge, link: Link) -> None:
+    def _switch(self, bridge: Bridge, link: Link) -> None:
         if bridge.filtered and not BRIDGE_NETFILTER.exists():
             raise _unfiltered(bridge)
-        if bridge.filtered == link.filtered:
+        if bridge.filtered == link.filtered and not link.learns_locally:
             return
-        if refusal := self._visits.send(HOST, set_filtered(link.index, bridge.filtered)):
+        if refusal := self._visits.send(HOST, set_bridge(link.index, filtered=bridge.filtered)):
             raise System(f"cannot change {bridge.name}: {refusal}")
 
     def _converge_veth(self, veth: Veth, link: Link, there: dict[str, Link]) -> None:
         far = self._visits.links(veth.namespace, [veth.peer]).get(veth.peer)
         if link.kind != "veth" or far is None or (far.index, far.peer) != (link.peer, link.index):
             raise Conflict(_taken(veth.name))
-        self._change(HOST, link, veth.mac, veth.mtu, self._bridge_index(veth, there))
-        self._change(veth.namespace, far, veth.peer_mac, veth.mtu, None)
+        master = self._bridge_index(veth, there)
+        self._change(HOST, link, veth.mac, veth.mtu, master=master, group=veth.group)
+        self._change(veth.namespace, far, veth.peer_mac, veth.mtu)
 
-    def _change(self, namespace: str, link: Link, mac: Mac, mtu: int, master: int | None) -> None:
+    def _change(
+        self,
+        namespace: str,
+        link: Link,
+        mac: Mac,
+        mtu: int,
+        *,
+        master: int | None = None,
+        group: int | None = None,
+    ) -> None:
         message = set_link(
             index=link.index,
             up=True if not link.up else None,
             mac=mac if link.mac != mac else None,
             mtu=mtu if link.mtu != mtu else None,
             master=master if master != link.master else None,
+            group=group if group != link.group else None,
         )
         if refusal := self._visits.send(namespace, message):
             raise System(f"cannot change {link.name}: {refusal}")
@@ -226,7 +236,7 @@ def _pair(veth: Veth, master: int, namespace: int) -> Message:
         veth.mac,
         veth.mtu,
         master=master,
-        group=GROUP,
+        group=veth.group,
         peer=veth.peer,
         peer_mac=veth.peer_mac,
         namespace=namespace,

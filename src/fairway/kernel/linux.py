@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from fairway.kernel import dump, features, foreign, holding, listeners, schedule, sysctls
+from fairway.kernel import dump, features, foreign, holding, listeners, schedule, surroundings, sysctls
 from fairway.kernel.executor import Executor
 from fairway.kernel.features import Missing
 from fairway.kernel.holding import PortHolder
@@ -91,9 +91,7 @@ class LinuxKernel:
 
     async def occupied(self) -> Sequence[Cidr]:
         """Subnets that the host's routes and interfaces use, ours excluded, in order."""
-        return await self._run(
-            lambda: dump.occupied(dump.view(self._executor.visits.host), self._alias),
-        )
+        return await self._run(lambda: surroundings.occupied(self._executor.visits.host, self._alias))
 
     async def interfaces(self) -> Mapping[str, bool]:
         """All interface names of the host, each with whether it is ours."""
@@ -112,7 +110,7 @@ class LinuxKernel:
         return await self._run(
             lambda: ForeignFilters(
                 tuple(foreign.read(self._executor.ruleset.context())),
-                dump.uplinks(dump.view(self._executor.visits.host)),
+                surroundings.uplinks(self._executor.visits.host),
             )
         )
 
@@ -209,7 +207,7 @@ class LinuxKernel:
         result = work(plan, executor.take)
         if ruled:
             executor.ruleset.rewritten = False
-            executor.conntrack.forget_unanswered(dump.subnets(dump.view(executor.visits.host), self._alias))
+            executor.conntrack.forget_unanswered(surroundings.subnets(executor.visits.host, self._alias))
         return result
 
     def _interfaces(self) -> dict[str, bool]:

@@ -36,6 +36,8 @@ IFLA_IFALIAS, IFLA_GROUP, IFLA_NET_NS_FD, IFLA_EXT_MASK, IFLA_LINK_NETNSID = 20,
 IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA = 1, 2, 4, 5
 IFLA_BR_FORWARD_DELAY, IFLA_BR_STP_STATE = 1, 5
 IFLA_BR_NF_CALL_IPTABLES, IFLA_BR_NF_CALL_IP6TABLES = 36, 37
+IFLA_BR_MULTI_BOOLOPT = 46
+BR_BOOLOPT_NO_LL_LEARN = 1
 IFLA_BRPORT_MODE = 4
 VETH_INFO_PEER = 1
 RTEXT_FILTER_SKIP_STATS = 8
@@ -67,7 +69,8 @@ class Link:
     """An interface as the kernel reports it. ``peer`` is the other veth end's index, 0 if none.
 
     ``peer_namespace`` is the id (RTM_GETNSID) of the namespace that the peer is in, None for the same one.
-    ``filtered`` is told of bridges, ``hairpin`` of their ports: see the facts ``Bridge`` and ``Hairpin``.
+    ``filtered`` and ``learns_locally`` are told of bridges, ``hairpin`` of their ports: see the facts
+    ``Bridge`` and ``Hairpin``. A kernel that cannot be told not to learn (before 5.0) says nothing of it.
     """
 
     index: int
@@ -82,6 +85,7 @@ class Link:
     alias: str
     group: int
     filtered: bool = False
+    learns_locally: bool = False
     hairpin: bool = False
 
 
@@ -119,8 +123,18 @@ def get_link(name: str) -> Message:
     return _link(RTM_GETLINK, 0, text(IFLA_IFNAME, name) + u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS))
 
 
+def get_link_at(index: int) -> Message:
+    return _link(RTM_GETLINK, 0, u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS), index=index)
+
+
 def dump_links() -> Message:
     return _link(RTM_GETLINK, NLM_F_DUMP, u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS))
+
+
+_NOT_LOCALLY = attribute(
+    IFLA_BR_MULTI_BOOLOPT, struct.pack("=II", BR_BOOLOPT_NO_LL_LEARN, BR_BOOLOPT_NO_LL_LEARN)
+)
+"""struct br_boolopt_multi: value and mask."""
 
 
 def new_bridge(name: str, mac: Mac, group: int, *, filtered: bool = False) -> Message:
@@ -130,13 +144,16 @@ def new_bridge(name: str, mac: Mac, group: int, *, filtered: bool = False) -> Me
     """
     body = text(IFLA_IFNAME, name) + attribute(IFLA_ADDRESS, _mac(mac)) + u32(IFLA_GROUP, group)
     body += u32(IFLA_TXQLEN, 0)
-    body += _bridge(u32(IFLA_BR_FORWARD_DELAY, 0), u32(IFLA_BR_STP_STATE, 0), *_filtering(filtered))
+    body += _bridge(
+        u32(IFLA_BR_FORWARD_DELAY, 0), u32(IFLA_BR_STP_STATE, 0), _NOT_LOCALLY, *_filtering(filtered)
+    )
     return _link(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, body, up=True)
 
 
-def set_filtered(index: int, on: bool) -> Message:
-    """Whether frames between a bridge's ports meet the firewall, whatever the host-wide sysctls say."""
-    return _link(RTM_NEWLINK, 0, _bridge(*_filtering(on)), index=index)
+def set_bridge(index: int, *, filtered: bool) -> Message:
+    """Whether frames between a bridge's ports meet the firewall, whatever the host-wide sysctls say; and that
+    it does not learn from frames to link-local groups."""
+    return _link(RTM_NEWLINK, 0, _bridge(_NOT_LOCALLY, *_filtering(filtered)), index=index)
 
 
 def _bridge(*data: bytes) -> bytes:
@@ -294,6 +311,7 @@ def read_link(body: bytes) -> Link:
     found = attributes(body[16:])
     info = attributes(found.get(IFLA_LINKINFO, b""))
     bridge = attributes(info.get(IFLA_INFO_DATA, b"")) if _string(info, IFLA_INFO_KIND) == "bridge" else {}
+    switches = _number(bridge, IFLA_BR_MULTI_BOOLOPT) if IFLA_BR_MULTI_BOOLOPT in bridge else None
     port = attributes(info.get(IFLA_INFO_SLAVE_DATA, b""))
     return Link(
         index=index,
@@ -308,6 +326,7 @@ def read_link(body: bytes) -> Link:
         alias=_string(found, IFLA_IFALIAS),
         group=_number(found, IFLA_GROUP),
         filtered=all(bridge.get(k) == b"\1" for k in (IFLA_BR_NF_CALL_IPTABLES, IFLA_BR_NF_CALL_IP6TABLES)),
+        learns_locally=switches is not None and not switches & BR_BOOLOPT_NO_LL_LEARN,
         hairpin=_string(info, IFLA_INFO_SLAVE_KIND) == "bridge" and port.get(IFLA_BRPORT_MODE) == b"\1",
     )
 

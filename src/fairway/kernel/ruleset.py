@@ -1,14 +1,19 @@
-"""The table ``inet fairway`` in the kernel: installed, its elements changed in one transaction, read back.
+"""Our nftables tables in the kernel: installed, their elements changed in one transaction, read back.
 
 Changes are first asked for strictly (``create``, ``delete``): if the kernel agrees, every one was a change,
 and undoing is exact. Only if it refuses, the table is read and what holds already is left out; a table that
 somebody flushed is installed again. So the common case costs one transaction, and the rare one heals.
 
-The base ruleset is text from ``firewall/``. Two rules in a chain of its own carry the text's digest, and what
-the kernel made of it (see ``fingerprint``). Where they are missing or differ, because somebody flushed the
+``inet fairway`` is what packets meet, ``bridge fairway`` what frames meet on a bridge. Names of sets and
+maps are unique over both, so an element need not say in which table it is; names of chains are, too, but for
+the mark. On a kernel without nftables for bridges that table is left out: its elements are taken, and nothing
+happens.
+
+The base ruleset is text from ``firewall/``. Two rules in a chain of each table carry the text's digest, and
+what the kernel made of it (see ``fingerprint``). Where they are missing or differ, because somebody flushed a
 table or changed a rule, or an earlier version wrote it, the chains that the text declares are written anew in
 one transaction. Chains for the administrator (``user…``), other chains, and all elements stay as they are;
-the table itself is only removed by ``uninstall``.
+the tables themselves are only removed by ``uninstall``.
 """
 
 import hashlib
@@ -24,8 +29,10 @@ from fairway.kernel.nft import Nft, NftError
 from fairway.model.errors import Conflict, Fault, InvalidParameter, System
 from fairway.plan import Count, Counted, Element, Step
 
-TABLE = "inet fairway"
+TABLE, BRIDGE_TABLE = TABLES = ("inet fairway", "bridge fairway")
 NAME = TABLE.split()[1]
+"""Of both."""
+_TABLE = re.compile(r"^table (\w+ \w+) \{", re.MULTILINE)
 _CHAIN = re.compile(r"^\s*chain\s+(\w+)\s*\{", re.MULTILINE)
 _MARK = "version"
 """The chain that holds digest and fingerprint; nothing leads to it."""
@@ -43,20 +50,21 @@ class _There(NamedTuple):
 
 
 class Ruleset:
-    """The table in the namespace of the thread that makes this. Only for that thread."""
+    """The tables in the namespace of the thread that makes this. Only for that thread."""
 
     def __init__(self, text: str) -> None:
-        """``text`` defines the table with its chains and sets, in nft's syntax.
+        """``text`` defines the tables with their chains and sets, in nft's syntax.
 
-        Empty: there shall be no table, and elements have nowhere to go.
+        A table that is not in it shall not be there, and elements have nowhere to go.
         """
-        self._wanted = bool(text)
         self._digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-        mark = f'chain {_MARK} {{ return comment "{self._digest}"; }}'
-        self._text = f"{text}\ntable {TABLE} {{\n{mark}\n}}"
-        self._declared = frozenset(_DECLARATION.findall(text))
+        parts = _TABLE.split(text)
+        self._bodies = dict(zip(parts[1::2], parts[2::2], strict=True))
+        self._homes = {n: t for t, body in self._bodies.items() for n in _DECLARATION.findall(body)}
+        """Table of each set and map, whether this kernel can have it or not."""
+        self._declared = frozenset(self._homes)
         self._objects = elements.objects(text)
-        self._own = frozenset(_CHAIN.findall(self._text))
+        self._own = frozenset((*_CHAIN.findall(text), _MARK))
         self._channel: Channel | None = None
         self._context: Nft | None = None
         self.rewritten = False
@@ -64,56 +72,81 @@ class Ruleset:
         self._names: dict[str, tuple[bool, ...]] = {}
 
     def install(self) -> bool:
-        """Make the table, or write its chains anew; whether that was needed. Raises System."""
-        if not self._wanted:
-            return self.uninstall()
-        there = self._read()
-        if there.marks == [self._digest, there.fingerprint]:
+        """Make the tables, or write their chains anew; whether that was needed. Raises System."""
+        there = {table: self._read(table) for table in TABLES}
+        if not there[BRIDGE_TABLE].chains and not self._bridges():
+            self._bodies.pop(BRIDGE_TABLE, None)
+        if all(self._whole(table, found) for table, found in there.items()):
             return False
         self._names.clear()
-        flushed = "".join(
-            f"flush chain {TABLE} {name}\n" for name in sorted(filter(self._ours, there.chains))
-        )
-        self._command(flushed + self._text, "cannot install the nftables ruleset")
+        surplus = [table for table in self._present() if table not in self._bodies]
+        flushed = [
+            f"flush chain {table} {name}"
+            for table in self._bodies
+            for name in sorted(filter(self._ours, there[table].chains))
+        ]
+        mark = f'chain {_MARK} {{ return comment "{self._digest}"; }}'
+        written = [f"table {table} {{{body}" for table, body in self._bodies.items()]
+        written += [f"table {table} {{\n{mark}\n}}" for table in self._bodies]
+        commands = [*_deletions(surplus), *flushed, *written]
+        self._command("\n".join(commands), "cannot install the nftables ruleset")
         self.rewritten = True
-        mark = self._read().fingerprint
-        self._command(f'add rule {TABLE} {_MARK} return comment "{mark}"', "cannot mark the nftables ruleset")
+        marks = [
+            f'add rule {table} {_MARK} return comment "{self._read(table).fingerprint}"'
+            for table in self._bodies
+        ]
+        self._command("\n".join(marks), "cannot mark the nftables ruleset")
         return True
 
     def intact(self) -> bool:
         """Whether our chains are as ``install`` left them. Raises System."""
-        there = self._read()
-        return there.marks == ([self._digest, there.fingerprint] if self._wanted else [])
+        return all(self._whole(table, self._read(table)) for table in TABLES)
 
     def keeps(self, name: str) -> bool:
-        """Whether a chain or a set of the table is ours, and nobody else's to change. For any thread."""
+        """Whether a chain or a set of the tables is ours, and nobody else's to change. For any thread."""
         return name in self._declared or self._ours(name)
 
     def _ours(self, chain: str) -> bool:
         return chain in self._own and not chain.startswith("user")
 
-    def _read(self) -> "_There":
+    def _whole(self, table: str, there: "_There") -> bool:
+        wanted = [self._digest, there.fingerprint] if table in self._bodies else []
+        return there.marks == wanted
+
+    def _read(self, table: str) -> "_There":
         """The table without its elements."""
-        channel = self._netlink()
-        (table,) = channel.exchange([nfnetlink.get_table(NAME)])
-        if not table.objects:
+        channel, (kind, name) = self._netlink(), table.split()
+        family = nfnetlink.FAMILIES[kind]
+        (found,) = channel.exchange([nfnetlink.get_table(name, family)])
+        if not found.objects:
             return _There([], [], "")
-        flags = int.from_bytes(nfnetlink.parts(table.objects[0])[nfnetlink.NFTA_TABLE_FLAGS], "big")
-        chains = [c for c in map(read_chain, channel.dump(nfnetlink.dump_chains())) if c.table == NAME]
-        rules = [r for r in map(read_rule, channel.dump(nfnetlink.dump_rules(NAME))) if r.table == NAME]
-        mark = fingerprint(flags, chains, rules, lambda name: name != _MARK and self._ours(name))
+        flags = int.from_bytes(nfnetlink.parts(found.objects[0])[nfnetlink.NFTA_TABLE_FLAGS], "big")
+        chains = [c for c in map(read_chain, channel.dump(nfnetlink.dump_chains(family))) if c.table == name]
+        rules = [
+            r for r in map(read_rule, channel.dump(nfnetlink.dump_rules(name, family))) if r.table == name
+        ]
+        mark = fingerprint(flags, chains, rules, lambda chain: chain != _MARK and self._ours(chain))
         return _There([c.name for c in chains], [r.comment for r in rules if r.chain == _MARK], mark)
 
-    def uninstall(self) -> bool:
-        """Remove the table if it is there; whether it was. Raises System."""
-        if not self.installed():
+    def _bridges(self) -> bool:
+        """Whether the kernel has nftables for bridges: a table that is gone before anybody sees it."""
+        try:
+            self.context().run(f"add table {BRIDGE_TABLE}-probe; delete table {BRIDGE_TABLE}-probe")
+        except NftError:
             return False
-        self._command(f"delete table {TABLE}", f"cannot remove the nftables table {TABLE}")
         return True
 
-    def installed(self) -> bool:
-        # Not as JSON: libnftables up to 1.1 writes what is none about others' tables that have flags.
-        return f"table {TABLE}" in self.context().listing("list tables").splitlines()
+    def uninstall(self) -> bool:
+        """Remove the tables that are there; whether one was. Raises System."""
+        if present := self._present():
+            self._command("\n".join(_deletions(present)), f"cannot remove {' and '.join(present)}")
+        return bool(present)
+
+    def _present(self) -> list[str]:
+        """Those of the two tables that there are."""
+        # Not as JSON: about others' tables that have a flag, libnftables writes what is none (1.0.6).
+        listed = self.context().listing("list tables").splitlines()
+        return [table for table in TABLES if f"table {table}" in listed]
 
     def elements(self) -> set[Element]:
         """Elements of the sets and maps that our text declares, but none with a timeout or from packets.
@@ -127,35 +160,33 @@ class Ruleset:
 
     def counted(self) -> Counted:
         """The elements, what they and the rules with a comment have counted, and the size of user chains."""
-        if not self.installed():
-            return Counted()
         elements: dict[Element, Count | None] = {}
         rules: dict[str, Count] = {}
         user = {name: 0 for name in self._own if name.startswith("user")}
-        complete = False
-        for entry in self._query(f"list table {TABLE}"):
+        marks = 0
+        for entry in (e for table in self._present() for e in self._query(f"list table {table}")):
             elements.update(_elements(entry))
             rule = entry.get("rule", {})
             comment, chain = rule.get("comment", ""), rule.get("chain", "")
-            complete = complete or (chain == _MARK and comment == self._digest)
+            marks += chain == _MARK and comment == self._digest
             if chain in user:
                 user[chain] += 1
             elif chain in self._own and (count := _rule_count(rule)):
-                rules[comment] = count
+                sofar = rules.get(comment, Count())
+                rules[comment] = Count(sofar.packets + count.packets, sofar.bytes + count.bytes)
         ours = {element: n for element, n in elements.items() if element.table_object in self._declared}
+        complete = 0 < len(self._bodies) == marks
         return Counted(installed=complete, elements=ours, rules=rules, user=user)
 
     def listing(self) -> str:
-        """The table as ``nft list table`` prints it; empty without it."""
-        return self.context().listing(f"list table {TABLE}") if self.installed() else ""
+        """The tables as ``nft list table`` prints them, one after the other; empty without."""
+        return "".join(self.context().listing(f"list table {table}") for table in self._present())
 
     def take(self, steps: Sequence[Step]) -> list[bool | Fault]:
         """Add and delete elements in one transaction; per step whether it changed anything, or why not."""
-        if not self._wanted:
-            return [False] * len(steps)
         try:
             self.context().run(self._commands(steps))
-            return [True] * len(steps)
+            return [self._placed(step) for step in steps]
         except NftError:
             return self._reconcile(steps)
         except Fault as fault:
@@ -170,31 +201,40 @@ class Ruleset:
     def _reconcile(self, steps: Sequence[Step]) -> list[bool | Fault]:
         try:
             self.install()
-            needed, refused = _needed(steps, self.elements())
-            if todo := [s for s, need in zip(steps, needed, strict=True) if need]:
+            placed = [step for step in steps if self._placed(step)]
+            needed, refused = _needed(placed, self.elements())
+            if todo := [s for s, need in zip(placed, needed, strict=True) if need]:
                 if refused:
                     raise refused
                 self.context().run(self._commands(todo))
         except NftError as error:
             names = ", ".join(sorted({s.fact.table_object for s in steps if isinstance(s.fact, Element)}))
-            fault = System(f"cannot change {names} of the nftables table {TABLE}: {error}")
+            fault = System(f"cannot change {names} of the nftables ruleset: {error}")
             return [fault, *[False] * (len(steps) - 1)]
         except Fault as fault:
             return [fault, *[False] * (len(steps) - 1)]
-        return list(needed)
+        outcome = iter(needed)
+        return [self._placed(step) and next(outcome) for step in steps]
+
+    def _placed(self, step: Step) -> bool:
+        """Whether the element has a table to go to."""
+        assert isinstance(step.fact, Element)
+        name = step.fact.table_object
+        return bool(self._bodies) and self._homes.get(name, TABLE) in self._bodies
 
     def _commands(self, steps: Sequence[Step]) -> str:
         """Neighbouring steps on one object become one command with many elements."""
         lines: list[str] = []
         previous: tuple[str, bool] | None = None
-        for step in steps:
+        for step in filter(self._placed, steps):
             assert isinstance(step.fact, Element)
             at = (step.fact.table_object, step.present)
             if at == previous:
                 lines[-1] += f", {self._spell(step)}"
             else:
                 verb = "create" if step.present else "delete"
-                lines.append(f"{verb} element {TABLE} {step.fact.table_object} {{ {self._spell(step)}")
+                table = self._homes.get(step.fact.table_object, TABLE)
+                lines.append(f"{verb} element {table} {step.fact.table_object} {{ {self._spell(step)}")
             previous = at
         return "\n".join(f"{line} }}" for line in lines)
 
@@ -210,7 +250,7 @@ class Ruleset:
     def _quoted(self, name: str, parts: int) -> tuple[bool, ...]:
         """Which key parts are interface names, to be quoted: an interface may be called ``tcp`` or ``80``."""
         if name not in self._names:
-            for entry in self._query(f"list table {TABLE}", terse=True):
+            for entry in self._query(f"list table {self._homes.get(name, TABLE)}", terse=True):
                 if (found := entry.get("set") or entry.get("map")) is not None:
                     types = found["type"] if isinstance(found["type"], list) else [found["type"]]
                     self._names[found["name"]] = tuple(t == "ifname" for t in types)
@@ -266,6 +306,10 @@ def taken(element: Element, present: Element | None) -> Conflict:
     """The error for a map key that leads elsewhere already."""
     value = present.value if present else ""
     return Conflict(f"{' . '.join(element.key)} is in {element.table_object} already, leading to {value}")
+
+
+def _deletions(tables: Iterable[str]) -> list[str]:
+    return [f"delete table {table}" for table in tables]
 
 
 def _elements(entry: dict[str, Any]) -> Iterable[tuple[Element, Count | None]]:

@@ -22,7 +22,7 @@ table has no owner: administrators write to its user chains.
 A packet of an established connection meets no rule more: chains of this kind see the first one only.
 
 Rejected: an owner flag on the main table; a copy of the main table; an owned table that does not persist
-(Linux 5.12 to 6.8): libnftables up to 1.1 writes JSON that is none about a table with a single flag, and what
+(Linux 5.12 to 6.8): about a table with a single flag, libnftables writes JSON that is none (1.0.6), and what
 other programs read would break.
 """
 
@@ -65,11 +65,13 @@ class Translation:
         self._unknown = False
 
     def ensure(self) -> bool:
-        """Make the table, or own it again; whether that was needed. Nothing on kernels that do not know how.
+        """Make the table, or own it again, or remove it if there shall be none; whether that was needed.
 
-        Raises System.
+        Nothing on kernels that do not know how. Raises System.
         """
-        if not self._wanted or self._unknown:
+        if not self._wanted:
+            return self.remove()
+        if self._unknown:
             return False
         there, owned = self._look()
         if owned:

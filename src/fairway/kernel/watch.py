@@ -60,6 +60,9 @@ EVENT = 1 << 14
 TURN = 64
 """Datagrams that are read before others on the event loop have their turn."""
 
+MOST = 100
+"""Changes that are told at once, about; who makes more need not fill our memory."""
+
 _ADD_MEMBERSHIP, _LISTEN_ALL_NSID = 1, 8
 _INT = struct.Struct("=i")
 _CONTROL = socket.CMSG_SPACE(_INT.size)
@@ -145,7 +148,11 @@ class Watch:
         await asyncio.sleep(SETTLE)
         if self._overrun:
             self._overrun = False
-            await dump()
+            try:
+                await dump()
+            except BaseException:
+                self._overrun = True
+                raise
         found, self._found = frozenset(self._found), set()
         self._something.clear()
         return found
@@ -168,7 +175,7 @@ class Watch:
             self._read_mounts()  # a change before this is used up by adding, and not told again
 
     def _tell(self, *found: str) -> None:
-        self._found.update(word for word in found if word)
+        self._found.update(word for word in found if word and len(self._found) < MOST)
         if self._found:
             self._something.set()
 

@@ -87,6 +87,13 @@ def interface(address: Address, subnet: Cidr) -> Cidr:
     return Cidr(f"{address}/{prefix_length(subnet)}")
 
 
+def link_local(mac: Mac) -> Address:
+    """fe80:: and the modified EUI-64 of the MAC (RFC 4291, appendix A), as the kernel makes it."""
+    octets = bytes.fromhex(mac.replace(":", ""))
+    identifier = bytes([octets[0] ^ 2]) + octets[1:3] + b"\xff\xfe" + octets[3:]
+    return Address(str(ipaddress.IPv6Address(bytes.fromhex("fe80") + bytes(6) + identifier)))
+
+
 def mac_of(address: Address) -> Mac:
     """02:42 followed by the IPv4 address in hex (requirement R23, Docker up to 27)."""
     return Mac("02:42:" + ipaddress.IPv4Address(address).packed.hex(":"))

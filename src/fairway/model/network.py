@@ -16,6 +16,9 @@ ANY_ADDRESSES = frozenset((ANY_ADDRESS, ANY_IPV6_ADDRESS))
 DEFAULT_GATEWAY = {4: "DefaultGatewayIPv4", 6: "DefaultGatewayIPv6"}
 """Names of auxiliary addresses with a meaning of their own (moby, bridge driver): see ``Pool.next_hop``."""
 
+SPOOF_GUARD = "fairway.spoof_guard"
+"""The driver option of bridge networks that is not Docker's."""
+
 
 class Pool(msgspec.Struct, frozen=True, kw_only=True):
     """One subnet of a network and how addresses are handed out in it."""
@@ -32,7 +35,7 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BridgeOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Driver options of a bridge network, parsed from ``com.docker.network.*``."""
+    """Driver options of a bridge network, parsed from ``com.docker.network.*`` and ``fairway.*``."""
 
     bridge: str
     mtu: int = 1500
@@ -41,6 +44,8 @@ class BridgeOptions(msgspec.Struct, frozen=True, kw_only=True):
     host_binding_ipv4: Address | None = None
     interface_prefix: str = "eth"
     default_bridge: bool = False
+    spoof_guard: bool = True
+    """Whether its containers are kept from posing as one another (``firewall/guard.py``)."""
     foreign: bool = False
     """The bridge is the administrator's: never made, addressed, changed or removed by us."""
 

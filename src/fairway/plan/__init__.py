@@ -14,6 +14,7 @@ with what the kernel holds, and make recovery a second program.
 
 from fairway.plan.counted import Count, Counted
 from fairway.plan.facts import (
+    GROUP,
     HOST,
     Address,
     Bridge,
@@ -35,6 +36,7 @@ from fairway.plan.words import describe
 
 __all__ = [
     "EMPTY",
+    "GROUP",
     "HOST",
     "Address",
     "Bridge",

@@ -1,4 +1,4 @@
-"""What the kernel holds of table ``inet fairway``, with what it has counted: read, never applied."""
+"""What the kernel holds of our nftables tables, with what it has counted: read, never applied."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ class Count:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counted:
-    """The table at one moment; empty without it."""
+    """The tables at one moment; empty without them."""
 
     installed: bool = False
     """Whether the rules are there that look at the elements: somebody may have flushed them."""
@@ -24,6 +24,6 @@ class Counted:
     elements: Mapping[Element, Count | None] = field(default_factory=dict)
     """None for elements of sets that do not count."""
     rules: Mapping[str, Count] = field(default_factory=dict)
-    """Rules that count, by their comment."""
+    """What rules count, by their comment; those of one comment together."""
     user: Mapping[str, int] = field(default_factory=dict)
     """How many rules the administrator's chains hold."""

@@ -22,8 +22,14 @@ class Namespace(msgspec.Struct, frozen=True, gc=False):
     path: str
 
 
+GROUP = 0xFA1
+"""Link group of what we make on the host, for people: ``ip link show group 4001``."""
+
+
 class Bridge(msgspec.Struct, frozen=True, gc=False):
-    """An up bridge in the host namespace, STP off, carrying Fairway's mark (see ``kernel/linux.py``).
+    """An up bridge in the host namespace, STP off, carrying Fairway's mark (see ``kernel/links.py``).
+
+    It learns no MAC from frames to link-local groups (LLDP and the like), which meet no rule.
 
     ``filtered``: frames between its own ports meet the firewall, too (IFLA_BR_NF_CALL_IPTABLES and its IPv6
     twin), whatever the host-wide sysctls say.
@@ -36,7 +42,10 @@ class Bridge(msgspec.Struct, frozen=True, gc=False):
 
 
 class Veth(msgspec.Struct, frozen=True, gc=False):
-    """A veth pair: ``name`` on the host, up and a port of ``bridge``; ``peer`` up inside ``namespace``."""
+    """A veth pair: ``name`` on the host, up and a port of ``bridge``; ``peer`` up inside ``namespace``.
+
+    ``group`` is the link group of the end on the host, by which rules tell its network.
+    """
 
     name: str
     mac: Mac
@@ -45,6 +54,7 @@ class Veth(msgspec.Struct, frozen=True, gc=False):
     peer: str
     peer_mac: Mac
     mtu: int
+    group: int = GROUP
 
 
 class Address(msgspec.Struct, frozen=True, gc=False):
@@ -76,7 +86,7 @@ class Sysctl(msgspec.Struct, frozen=True, gc=False):
 
 
 class Element(msgspec.Struct, frozen=True, gc=False):
-    """An element of a set or map of table ``inet fairway`` in the host namespace.
+    """An element of a set or map of one of our nftables tables in the host namespace; names are unique.
 
     ``key`` is the parts of a concatenation in nft syntax, interface names without quotes; ``value`` is the
     map's data or verdict, empty for a set.

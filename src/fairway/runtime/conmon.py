@@ -16,14 +16,11 @@ from pathlib import Path
 import msgspec
 
 from fairway.model.container import Container
-from fairway.model.errors import InvalidParameter, System
-from fairway.model.number import decimal
-from fairway.runtime import command, faults, pidfd
+from fairway.model.errors import System
+from fairway.runtime import command, faults, log_options, pidfd, rotation
 from fairway.runtime.child import Child
 from fairway.runtime.paths import Paths
 from fairway.runtime.select import Program
-
-_UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -100,19 +97,8 @@ def _log(paths: Paths, container: Container) -> list[str]:
     if driver.type == "none":
         return ["--log-path", "none:"]
     argv = ["--log-path", f"k8s-file:{paths.log(container.id)}"]
-    limit = driver.config.get("max-size", "")
-    return [*argv, "--log-size-max", str(size(limit))] if limit not in ("", "-1") else argv
-
-
-def size(text: str) -> int:
-    """Bytes of ``10m`` (Docker's ``max-size``)."""
-    lowered = text.strip().lower()
-    digits = lowered.rstrip("bkmgi")
-    unit = lowered[len(digits) :].removesuffix("b").removesuffix("i")
-    number = decimal(digits)
-    if number is None or unit not in _UNITS:
-        raise InvalidParameter(f"invalid value for max-size: invalid size: '{text}'")
-    return number * _UNITS[unit]
+    limits = log_options.parse(driver)
+    return [*argv, "--log-size-max", str(rotation.away(limits))] if limits else argv
 
 
 async def _read_report(pipe: int) -> Report:

@@ -33,6 +33,7 @@ from fairway.runtime import command, faults, pidfd
 from fairway.runtime.child import Child
 from fairway.runtime.conmon import read_pid
 from fairway.runtime.console import Console
+from fairway.runtime.openat import reopen
 from fairway.runtime.paths import Paths
 from fairway.runtime.select import Program
 from fairway.runtime.streams import GRACE, FdStreams
@@ -67,12 +68,12 @@ class OciExec:
         """Set the terminal's size; nothing happens without a terminal or after the end."""
         if not self._terminal or self._end.done():
             return
-        with contextlib.suppress(OSError):  # ended meanwhile, or it has closed its standard input
-            fd = os.open(f"/proc/{self.pid}/fd/0", os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
-            try:
-                set_size(fd, height, width)
-            finally:
-                os.close(fd)
+        with contextlib.suppress(OSError), contextlib.ExitStack() as stack:  # ended, or it has closed it
+            place = os.open(f"/proc/{self.pid}/fd/0", os.O_PATH)
+            stack.callback(os.close, place)
+            fd = reopen(place, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK, regular=False)
+            stack.callback(os.close, fd)
+            set_size(fd, height, width)
 
 
 def set_size(fd: int, height: int, width: int) -> None:

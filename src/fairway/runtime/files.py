@@ -6,15 +6,17 @@
 Files are written in place, never renamed over: a bind mount shows the inode it was made of.
 """
 
-import os
 import platform
-import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from fairway.model.errors import Fault, System
+from fairway.runtime import trees
 from fairway.runtime.rootfs import copy_directory
+
+_LARGEST = 1 << 20
+"""Characters up to which a container's file is edited: the container may write to it, too."""
 
 
 class HostFiles:
@@ -48,10 +50,13 @@ class HostFiles:
     def edit(self, container: str, name: str, change: Callable[[str], str]) -> None:
         try:
             path = self._containers / container / name
-            old = path.read_text()
+            with path.open(errors="surrogateescape") as file:
+                old = file.read(_LARGEST)
+                if file.read(1):
+                    return  # the container's own doing: it may write what it likes, and has it as it is
             new = change(old)
             if new != old:
-                path.write_text(new)
+                path.write_text(new, errors="surrogateescape")
         except OSError as e:
             raise _failed(f"write {name} of container {container[:12]}", e) from e
 
@@ -81,11 +86,10 @@ class HostFiles:
     def volume_size(self, name: str) -> int:
         """Bytes of all files, a hard-linked one counted once."""
         seen: dict[tuple[int, int], int] = {}
-        for directory, _, files in os.walk(self._volumes / name / "_data"):
-            for file in files:
-                with suppress(FileNotFoundError):  # a running container may delete what is being counted
-                    info = (Path(directory) / file).lstat()
-                    seen[info.st_dev, info.st_ino] = info.st_size
+        with suppress(FileNotFoundError):
+            for entry in trees.walk(str(self._volumes / name / "_data")):
+                if not entry.is_directory:
+                    seen[entry.status.st_dev, entry.status.st_ino] = entry.status.st_size
         return sum(seen.values())
 
     def populate(self, volume: str, rootfs: str, destination: str) -> None:
@@ -125,7 +129,7 @@ def _text(path: Path) -> str:
 
 def _remove_tree(path: Path) -> None:
     try:
-        shutil.rmtree(path)
+        trees.remove(str(path))
     except FileNotFoundError:
         return
     except OSError as e:

@@ -9,15 +9,17 @@ backwards in blocks, so its cost does not grow with the log.
 import asyncio
 import calendar
 import contextlib
+import os
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, get_args
 
 import msgspec
 
 from fairway.model.process import LogLine, StreamName
-from fairway.runtime import inotify
+from fairway.runtime import inotify, log_files
+from fairway.runtime.log_files import Reader
 
 _BLOCK = 65536
 _LONGEST = 16384
@@ -87,21 +89,38 @@ class Parser:
         return (self._second[1] - offset) * 1_000_000_000 + fraction
 
 
-def tail_offset(file: BinaryIO, lines: int) -> int:
-    """Where the last ``lines`` lines begin, in bytes; 0 for all when ``lines`` is negative."""
-    end = file.seek(0, 2)
-    if lines < 0:
-        return 0
-    found, first = 0, end
-    for start, row in _backwards(file, end):
+def tail(readers: Iterable[Reader], lines: int) -> Reader | None:
+    """The file, standing at the place, where the last ``lines`` lines begin; from files in reverse order.
+
+    Files are opened no further than needed, and the others closed. None if there is none.
+    """
+    chosen, found, enough = None, 0, False
+    for reader in readers:
+        offset, found, enough = _last(reader.file, found, lines)
+        if chosen is None or offset is not None:
+            if chosen:
+                chosen.file.close()
+            chosen = reader
+            chosen.file.seek(0 if offset is None else offset, os.SEEK_END if offset is None else os.SEEK_SET)
+        else:
+            reader.file.close()
+        if enough:
+            break
+    return chosen
+
+
+def _last(file: BinaryIO, found: int, lines: int) -> tuple[int | None, int, bool]:
+    """Where the first wanted row is, if any; how many lines were found by now; whether there are more."""
+    offset = None
+    for start, row in _backwards(file, file.seek(0, os.SEEK_END)):
         fields = row.split(b" ", 3)
         ends_line = len(fields) == 4 and fields[2] == b"F"
         if ends_line or not found:
             if found == lines:
-                return first
+                return offset, found, True
             found += 1
-        first = start
-    return 0
+        offset = start
+    return offset, found, False
 
 
 def _backwards(file: BinaryIO, end: int) -> Iterator[tuple[int, bytes]]:
@@ -124,57 +143,82 @@ def _backwards(file: BinaryIO, end: int) -> Iterator[tuple[int, bytes]]:
 
 async def read(
     path: Path, selection: Selection, ended: Callable[[], Coroutine[Any, Any, object]] | None
-) -> AsyncIterator[LogLine]:
+) -> AsyncGenerator[LogLine, None]:
     """Entries of the log at ``path`` (none if missing); with ``ended`` also those until that is done."""
-    opened = await asyncio.to_thread(_open, path)
-    if opened is None:
+    reader = await asyncio.to_thread(_begin, path, selection.tail)
+    if reader is None:
         return
-    parser = Parser()
-    watching = inotify.Watch(path, inotify.MODIFY) if ended is not None else contextlib.nullcontext()
-    with opened as file, watching as watch:
-        file.seek(tail_offset(file, selection.tail))
-        end = asyncio.create_task(ended()) if ended is not None else None
-        try:
-            async for line in _entries(file, parser, watch, end):
+    end = asyncio.create_task(ended()) if ended is not None else None
+    try:
+        async with contextlib.AsyncExitStack() as stack:
+            stack.enter_context(reader.file)
+            watch = stack.enter_context(_watch(path, reader, follow=ended is not None))
+            entries = await stack.enter_async_context(
+                contextlib.aclosing(_entries(reader, Parser(), watch, end))
+            )
+            async for line in entries:
                 if selection.past(line):
                     return
                 if selection.wants(line):
                     yield line
-        finally:
-            if end is not None:
-                end.cancel()
+    finally:
+        if end is not None:
+            end.cancel()
 
 
-def _open(path: Path) -> BinaryIO | None:
-    try:
-        return path.open("rb")
-    except FileNotFoundError:
-        return None
+def _begin(path: Path, lines: int) -> Reader | None:
+    readers = log_files.readers(path, newest_first=lines >= 0)
+    return next(readers, None) if lines < 0 else tail(readers, lines)
+
+
+def _watch(
+    path: Path, reader: Reader, *, follow: bool
+) -> contextlib.AbstractContextManager[inotify.Watch | None]:
+    if not follow:
+        return contextlib.nullcontext()
+    if reader.numbered:
+        return inotify.Watch(path.parent, inotify.MODIFY | inotify.MOVED_TO | inotify.CREATE)
+    return inotify.Watch(path, inotify.MODIFY)
 
 
 async def _entries(
-    file: BinaryIO, parser: Parser, watch: inotify.Watch | None, end: "asyncio.Task[object] | None"
-) -> AsyncIterator[LogLine]:
-    carry = b""
-    while True:
-        if watch is not None:
-            watch.reset()
-        over = end is None or end.done()
-        block = file.read(_BLOCK)
-        if block:
-            *rows, carry = (carry + block).split(b"\n")
-            for row in rows:
-                if line := parser.feed(row):
-                    yield line
-            await asyncio.sleep(0)
-        elif over or end is None or watch is None:
-            break
-        else:
-            changed = asyncio.create_task(watch.wait())
-            awaited: set[asyncio.Task[Any]] = {changed, end}
-            try:
-                await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                changed.cancel()
-    for line in parser.rest():
-        yield line
+    reader: Reader, parser: Parser, watch: inotify.Watch | None, end: "asyncio.Task[object] | None"
+) -> AsyncGenerator[LogLine, None]:
+    carry, following = b"", None
+    try:
+        while True:
+            if watch is not None:
+                watch.reset()
+            over = end is None or end.done()
+            block = reader.file.read(_BLOCK)
+            if block:
+                *rows, carry = (carry + block).split(b"\n")
+                for row in rows:
+                    if line := parser.feed(row):
+                        yield line
+                await asyncio.sleep(0)
+            elif following:
+                reader.file.close()
+                reader, following = following, None
+            elif following := reader.following():
+                continue  # what was written before it was begun is still to be read
+            elif over or end is None or watch is None:
+                break
+            else:
+                await _either(watch, end)
+        for line in parser.rest():
+            yield line
+    finally:
+        reader.file.close()
+        if following:
+            following.file.close()
+
+
+async def _either(watch: inotify.Watch, end: "asyncio.Task[object]") -> None:
+    """Until the log has changed or its writer has ended."""
+    changed = asyncio.create_task(watch.wait())
+    awaited: set[asyncio.Task[Any]] = {changed, end}
+    try:
+        await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        changed.cancel()

@@ -6,12 +6,16 @@ often, import little.
 """
 
 import ctypes
+import errno
 import os
+import stat
 
 _OPENAT2 = 437
 """The same on all architectures (asm-generic/unistd.h)."""
 _RESOLVE_IN_ROOT = 0x10
 """linux/openat2.h"""
+_TERMINALS = range(136, 144)
+"""Majors of pseudo terminals (Documentation/admin-guide/devices.txt)."""
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -34,6 +38,19 @@ def open_in_root(root: str, path: str, flags: int, mode: int = 0) -> int:
         return fd
     finally:
         os.close(directory)
+
+
+def reopen(descriptor: int, flags: int, *, regular: bool) -> int:
+    """Open what an ``O_PATH`` descriptor stands for, if it is a regular file, or else a terminal (pty).
+
+    Raises OSError as open(2) does, PermissionError for any other kind. To look first matters: opening alone
+    can have an effect, as with a watchdog's device, and a container may put a node of any device anywhere.
+    """
+    status = os.fstat(descriptor)
+    terminal = stat.S_ISCHR(status.st_mode) and os.major(status.st_rdev) in _TERMINALS
+    if not (stat.S_ISREG(status.st_mode) if regular else terminal):
+        raise PermissionError(errno.EPERM, "not a file of the expected kind")
+    return os.open(f"/proc/self/fd/{descriptor}", flags | os.O_CLOEXEC)
 
 
 def make_directory(root: str, path: str) -> None:

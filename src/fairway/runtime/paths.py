@@ -37,6 +37,14 @@ class Paths:
         """What the container's process may use since the last update."""
         return self.bundle(container) / "resources.json"
 
+    def log_limits(self, container: str) -> Path:
+        """Limits of the log's files; missing for a log that may grow."""
+        return self.bundle(container) / "log.json"
+
+    def control(self, container: str) -> Path:
+        """conmon's pipe for orders."""
+        return self.bundle(container) / "ctl"
+
     def pid(self, container: str) -> Path:
         """The container's first process, on the host."""
         return self.bundle(container) / "pid"

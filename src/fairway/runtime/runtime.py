@@ -12,14 +12,15 @@ import functools
 import os
 import shutil
 import signal as signals
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import structlog
 
 from fairway.model.container import Container, Exit, HostConfig
-from fairway.model.errors import Conflict, NotFound, System
+from fairway.model.errors import Conflict, InvalidParameter, NotFound, System
 from fairway.model.process import ExecRequest, Launch, LogLine
 from fairway.model.tree import PathStat, Tree
 from fairway.model.usage import Usage
@@ -30,12 +31,14 @@ from fairway.runtime import (
     conmon,
     devices,
     faults,
+    log_options,
     logs,
     machine,
     mounting,
     oci,
     process,
     resources,
+    rotation,
     usage,
 )
 from fairway.runtime import exec as execution
@@ -46,10 +49,17 @@ from fairway.runtime.select import Program, choose
 from fairway.runtime.settling import settle
 from fairway.runtime.users import look_up
 
+_log = structlog.get_logger("runtime")
 LOST = 255
 """Exit code, as Docker's, of a container whose exit nobody saw."""
 _DOCKERS_NAMES = ("runc", "io.containerd.runc.v2")
 """What Docker calls its default runtime: who asks for it wants the default, which here may be crun."""
+
+
+def _told(container: str, keeping: "asyncio.Task[None]") -> None:
+    """A log that cannot be kept within its limits must not be the container's end."""
+    if not keeping.cancelled() and (error := keeping.exception()):
+        _log.warning("log is not rotated", container=container, error=str(error))
 
 
 class OciRuntime:
@@ -64,6 +74,7 @@ class OciRuntime:
         self._conmon = conmon_path
         self._paths = paths
         self._machine = facts
+        self._attached = attach.Attached()
         self._ends: dict[str, asyncio.Task[Exit]] = {}
 
     @classmethod
@@ -110,8 +121,20 @@ class OciRuntime:
         given = oci.Given(user=user, devices=nodes, shm=self._shm(launch))
         config = oci.build(launch, given, self._machine)
         self._paths.spec(container.id).write_bytes(msgspec.json.encode(config))
-        make_directory(launch.rootfs, container.config.working_dir)
+        self._make_working_directory(launch)
+        if limits := log_options.parse(host.log_config):
+            self._paths.log_limits(container.id).write_bytes(msgspec.json.encode(limits))
+            rotation.begin(self._paths.log(container.id), limits)
         return config
+
+    def _make_working_directory(self, launch: Launch) -> None:
+        path = launch.container.config.working_dir
+        try:
+            make_directory(launch.rootfs, path)
+        except NotADirectoryError:
+            raise InvalidParameter(f"Cannot mkdir: {path} is not a directory") from None
+        except OSError as error:
+            raise System(f"Cannot mkdir: {path}: {error.strerror}") from error
 
     def _shm(self, launch: Launch) -> str:
         """Host directory for /dev/shm: the host's, another container's, one that others may use, or none."""
@@ -184,7 +207,7 @@ class OciRuntime:
         return await asyncio.shield(task)
 
     async def _exit(self, container: str) -> Exit:
-        await conmon.ended(self._paths, container)
+        await self._monitored(container)
         path = self._paths.exit(container)
         if not path.exists():
             await self._end_unmonitored(container)
@@ -206,6 +229,32 @@ class OciRuntime:
         if self._paths.bundle(container).exists():
             with contextlib.suppress(OSError):
                 self._paths.exit(container).write_text(f"{128 + signals.SIGKILL}")
+
+    async def _monitored(self, container: str) -> None:
+        """Until conmon has ended: its log is kept within its limits, and no client keeps it from ending."""
+        tasks = [asyncio.create_task(self._let_go(container))]
+        log, stored, limits = self._paths.log(container), self._paths.log_limits(container), None
+        if stored.exists():
+            limits = msgspec.json.decode(stored.read_bytes(), type=log_options.Limits)
+            keeping = asyncio.create_task(rotation.keep(log, self._paths.control(container), limits))
+            keeping.add_done_callback(functools.partial(_told, container))
+            tasks.append(keeping)
+        try:
+            await conmon.ended(self._paths, container)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+        if limits:
+            try:
+                await asyncio.to_thread(rotation.finish, log, limits)
+            except OSError as error:
+                _log.warning("log is not rotated", container=container, error=str(error))
+
+    async def _let_go(self, container: str) -> None:
+        if pid := self._alive(container):
+            await conmon.gone(pid)
+        await self._attached.release(container)
 
     async def kill(self, container: str, signal: int) -> None:
         """See ``Runtime``."""
@@ -269,7 +318,7 @@ class OciRuntime:
         bundle = self._paths.bundle(container)
         if not bundle.exists():
             raise NotFound(f"No such container: {container}")
-        return attach.connect(bundle)
+        return await self._attached.connect(bundle)
 
     async def resize(self, container: str, height: int, width: int) -> None:
         """See ``Runtime``. Raises System when the container has ended."""
@@ -303,7 +352,7 @@ class OciRuntime:
         until: int,
         tail: int,
         follow: bool,
-    ) -> AsyncIterator[LogLine]:
+    ) -> AsyncGenerator[LogLine, None]:
         """See ``Runtime``."""
         selection = logs.Selection(stdout=stdout, stderr=stderr, since=since, until=until, tail=tail)
         following = follow and self._paths.monitor_pid(container).exists()
@@ -329,7 +378,7 @@ class OciRuntime:
 
     def archive(
         self, tree: Tree, path: str
-    ) -> contextlib.AbstractAsyncContextManager[tuple[PathStat, AsyncIterator[bytes]]]:
+    ) -> contextlib.AbstractAsyncContextManager[tuple[PathStat, AsyncGenerator[bytes, None]]]:
         """See ``Runtime``."""
         return transfer.archive(tree, path)
 

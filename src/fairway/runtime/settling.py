@@ -12,7 +12,7 @@ import msgspec
 
 from fairway.model.container import HostConfig
 from fairway.model.errors import InvalidParameter
-from fairway.runtime import capabilities, resources, security
+from fairway.runtime import capabilities, log_options, resources, security
 from fairway.runtime.machine import Machine
 from fairway.runtime.mounts import DEFAULT_SHM_SIZE, MASKED, READONLY
 
@@ -39,6 +39,7 @@ def settle(host: HostConfig, machine: Machine, runtime: str, runtimes: Collectio
     capabilities.chosen(
         host.cap_add, host.cap_drop, privileged=host.privileged, available=machine.capabilities
     )
+    log_options.parse(host.log_config)
     options = security.parse(host.security_opt)
     resources.rlimits(host.ulimits, machine.hard_limits, may_raise="CAP_SYS_RESOURCE" in machine.capabilities)
     confined = not host.privileged and not options.paths_unconfined

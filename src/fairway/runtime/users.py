@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import msgspec
 
 from fairway.model.errors import InvalidParameter
+from fairway.model.number import decimal
 from fairway.runtime.rootfs import read_text
 
 _HIGHEST = (1 << 31) - 1
@@ -79,10 +80,11 @@ def _gid(
 
 
 def _number(text: str) -> int | None:
-    if not text.isascii() or not text.removeprefix("-").isdigit():
+    digits = text.removeprefix("-")
+    if not (digits.isascii() and digits.isdigit()):
         return None
-    value = int(text)
-    if not 0 <= value <= _HIGHEST:
+    value = decimal(text, _HIGHEST)
+    if value is None:
         raise InvalidParameter(f"uids and gids must be in range 0-{_HIGHEST}")
     return value
 
@@ -90,15 +92,17 @@ def _number(text: str) -> int | None:
 def _accounts(text: str) -> Iterator[_Account]:
     """passwd(5); malformed lines are skipped, as the C library does."""
     for fields in _lines(text):
-        if len(fields) >= 6 and fields[2].isdigit() and fields[3].isdigit():
-            yield _Account(fields[0], int(fields[2]), int(fields[3]), fields[5])
+        uid, gid = (decimal(field, _HIGHEST) for field in fields[2:4]) if len(fields) >= 6 else (None, None)
+        if uid is not None and gid is not None:
+            yield _Account(fields[0], uid, gid, fields[5])
 
 
 def _groups(text: str) -> Iterator[_Group]:
     """group(5)."""
     for fields in _lines(text):
-        if len(fields) >= 4 and fields[2].isdigit():
-            yield _Group(fields[0], int(fields[2]), tuple(fields[3].split(",")))
+        gid = decimal(fields[2], _HIGHEST) if len(fields) >= 4 else None
+        if gid is not None:
+            yield _Group(fields[0], gid, tuple(fields[3].split(",")))
 
 
 def _lines(text: str) -> Iterator[list[str]]:

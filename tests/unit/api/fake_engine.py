@@ -1,7 +1,7 @@
 """An engine in memory for tests of the API: objects in lists, processes that are scripts of chunks."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -242,7 +242,7 @@ class FakeContainers:
 
     async def logs(
         self, reference: str, *, stdout: bool, stderr: bool, since: int, until: int, tail: int, follow: bool
-    ) -> AsyncIterator[LogLine]:
+    ) -> AsyncGenerator[LogLine, None]:
         for line in self.lines:
             if (line.stream == "stdout" and stdout) or (line.stream == "stderr" and stderr):
                 yield line
@@ -260,7 +260,7 @@ class FakeContainers:
     async def processes(self, reference: str) -> Sequence[int]:
         return [1]
 
-    async def export(self, reference: str) -> AsyncIterator[bytes]:
+    async def export(self, reference: str) -> AsyncGenerator[bytes, None]:
         return _chunks(b"tar", b"ball")
 
     async def commit(
@@ -287,7 +287,7 @@ class FakeContainers:
         return 10
 
 
-async def _chunks(*parts: bytes) -> AsyncIterator[bytes]:
+async def _chunks(*parts: bytes) -> AsyncGenerator[bytes, None]:
     for part in parts:
         yield part
 
@@ -387,13 +387,13 @@ class FakeImages:
     async def prune(self, which: PruneFilter) -> tuple[Sequence[tuple[str, str]], int]:
         return ([("Deleted", IMAGE_ID)], 9) if which.all else ([], 0)
 
-    async def _play(self) -> AsyncIterator[dict[str, Any]]:
+    async def _play(self) -> AsyncGenerator[dict[str, Any], None]:
         for message in self.messages:
             if isinstance(message, Fault):
                 raise message
             yield message
 
-    async def load(self, archive: AsyncIterator[bytes]) -> AsyncIterator[dict[str, Any]]:
+    async def load(self, archive: AsyncIterator[bytes]) -> AsyncGenerator[dict[str, Any], None]:
         async for chunk in archive:
             self.loaded += chunk
         async for message in self._play():
@@ -401,18 +401,18 @@ class FakeImages:
 
     async def import_(
         self, archive: AsyncIterator[bytes], repository: str, tag: str, changes: Sequence[str], message: str
-    ) -> AsyncIterator[dict[str, Any]]:
+    ) -> AsyncGenerator[dict[str, Any], None]:
         self.pulled.append(("import", repository, tag, tuple(changes), message))
         async for each in self.load(archive):
             yield each
 
     def pull(
         self, repository: str, tag: str, *, platform: str, auth: Mapping[str, str] | None
-    ) -> AsyncIterator[dict[str, Any]]:
+    ) -> AsyncGenerator[dict[str, Any], None]:
         self.pulled.append((repository, tag, platform, auth))
         return self._play()
 
-    def save(self, references: Sequence[str]) -> AsyncIterator[bytes]:
+    def save(self, references: Sequence[str]) -> AsyncGenerator[bytes, None]:
         return _chunks(*(each.encode() for each in references))
 
     def users(self, image_id: str) -> int:
@@ -424,7 +424,7 @@ class FakeEvents:
         self.items: list[Event] = []
         self.asked: tuple[int | None, int | None] | None = None
 
-    async def subscribe(self, since: int | None, until: int | None) -> AsyncIterator[Event]:
+    async def subscribe(self, since: int | None, until: int | None) -> AsyncGenerator[Event, None]:
         self.asked = since, until
         for each in self.items:
             yield each
@@ -476,13 +476,13 @@ class FakeCopying:
     @asynccontextmanager
     async def archive(
         self, reference: str, path: str
-    ) -> AsyncIterator[tuple[PathStat, AsyncIterator[bytes]]]:
+    ) -> AsyncIterator[tuple[PathStat, AsyncGenerator[bytes, None]]]:
         try:
             yield await self.describe(reference, path), self._chunks()
         finally:
             self.ended.set()
 
-    async def _chunks(self) -> AsyncIterator[bytes]:
+    async def _chunks(self) -> AsyncGenerator[bytes, None]:
         yield b"tar"
         while self.endless:
             yield bytes(1 << 20)
@@ -502,7 +502,7 @@ class FakeStats:
         time = 0 if reference == "stopped" else SECOND
         return container(), Usage(time=time, cpu=CpuUsage(total=1, online=2))
 
-    async def stream(self, reference: str) -> AsyncIterator[tuple[Container, Usage]]:
+    async def stream(self, reference: str) -> AsyncGenerator[tuple[Container, Usage], None]:
         for n in range(1, 4):
             yield container(), Usage(time=n * SECOND, cpu=CpuUsage(total=n, online=2))
 

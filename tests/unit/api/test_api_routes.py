@@ -1,9 +1,11 @@
 """Requests over a socket to handlers, and back."""
 
 import asyncio
+import base64
 import gc
 import io
 import json
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import aiohttp
@@ -11,6 +13,7 @@ import pytest
 from aiohttp import web
 
 from fairway.api.app import ROUTES
+from fairway.api.descriptors import Budget
 from fairway.api.routing import Router, expect_lost_client
 from fairway.api.system import layer_usage
 from fairway.model.container import Config, Exit, HostConfig, PortBinding, RestartPolicy, State
@@ -134,7 +137,7 @@ def documented() -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(("method", "path"), documented())
 def test_every_documented_endpoint_has_a_route(method: str, path: str) -> None:
-    found = Router(FakeEngine(), ROUTES).find(method, path.replace("{", "").replace("}", ""))
+    found = Router(FakeEngine(), ROUTES, Budget(1024)).find(method, path.replace("{", "").replace("}", ""))
     assert found is not None
     refuses = found[0].handler.__name__ == "refuse"
     swarm = path.split("/")[1] in "plugins swarm nodes services tasks secrets configs".split()
@@ -376,6 +379,12 @@ async def test_attach_over_a_websocket(http: aiohttp.ClientSession, engine: Fake
     await asyncio.wait_for(streams.closed.wait(), 5)
 
 
+async def test_attach_over_what_is_no_websocket(http: aiohttp.ClientSession) -> None:
+    async with http.get("/containers/web/attach/ws?stream=1") as response:
+        assert response.status == 400
+        assert "not websocket protocol" in (await response.json())["message"]
+
+
 async def test_a_websocket_carries_what_was_asked_for(
     http: aiohttp.ClientSession, engine: FakeEngine
 ) -> None:
@@ -388,6 +397,30 @@ async def test_a_websocket_carries_what_was_asked_for(
     async with http.ws_connect("/containers/web/attach/ws?logs=1&stderr=1") as socket:
         assert await socket.receive_bytes(timeout=5) == b"oops\n"
         assert (await socket.receive(timeout=5)).type is aiohttp.WSMsgType.CLOSE
+
+
+async def test_an_export_ends_with_its_client(
+    http: aiohttp.ClientSession, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the exporter waits for its turn to go on, it holds the container."""
+    ended = asyncio.Event()
+
+    async def endless() -> AsyncGenerator[bytes, None]:
+        try:
+            while True:
+                yield bytes(1 << 20)
+        finally:
+            ended.set()
+
+    exported = endless()  # a reference, as an error's traceback has one: nothing collects it
+
+    async def export(_reference: str) -> AsyncGenerator[bytes, None]:
+        return exported
+
+    monkeypatch.setattr(engine.snapshots, "export", export)
+    response = await http.get("/containers/web/export")
+    response.close()
+    await asyncio.wait_for(ended.wait(), 5)
 
 
 async def test_changes_export_top(http: aiohttp.ClientSession) -> None:
@@ -408,6 +441,9 @@ async def test_pull(http: aiohttp.ClientSession, engine: FakeEngine) -> None:
         assert (await response.text()).splitlines() == ['{"status":"Pulling"}', '{"status":"Done"}']
     assert engine.images.pulled == [("a/b", "1", "linux/amd64", {"username": "me"})]
     await post(http, "/images/create", status=400, fromImage="Bad")
+    deep = base64.b64encode(b'{"a":' + b"[" * 2000).decode()
+    async with http.post("/images/create", params=query, headers={"X-Registry-Auth": deep}) as response:
+        assert response.status == 400
     await post(http, "/images/create", status=501, fromSrc="http://x")
 
 

@@ -7,6 +7,8 @@ import pytest
 from fairway.cli.template import Record, Struct, Template, TemplateFailed, TemplateSyntax
 from fairway.cli.template.values import NIL, NilMap, TextMap, show
 
+DEEP = "(" * 5000 + "1" + ")" * 5000
+
 DATA: dict[str, Any] = {
     "Name": "web",
     "N": 3,
@@ -98,6 +100,8 @@ def test_printf(verb: str, text: str) -> None:
         ("{{.A |}}", "template: :1: missing value for command"),
         ("{{/* x", "template: :1: unclosed comment"),
         ("{{break}}", "template: :1: {{break}} outside {{range}}"),
+        ("{{'00'}}", "template: :1: malformed character constant: '00'"),
+        ("{{" + DEEP + "}}", "template: :1: max expression depth exceeded"),
         ('{{define "x"}}{{end}}', "template: :1: unexpected {{define}}"),
     ],
 )

@@ -134,3 +134,16 @@ async def test_from_start_to_stop(tmp_path: Path) -> None:
         await running
     assert ended.is_set()
     assert not path.exists()
+
+
+async def test_a_thousand_that_come_at_once(tmp_path: Path) -> None:
+    """None may be refused because the daemon has something else to do for a moment."""
+    opened = listeners.open_all(unix(tmp_path / "a.sock"), {})
+    async with server.serving(FakeEngine(), opened, unix(tmp_path / "a.sock")):
+        with contextlib.ExitStack() as stack:
+            for _ in range(1000):
+                client = stack.enter_context(socket.socket(socket.AF_UNIX))
+                client.setblocking(False)
+                client.connect(str(tmp_path / "a.sock"))
+    for listener in opened:
+        listener.close()

@@ -26,7 +26,11 @@ def test_servers(text: str, server: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "dns.example", "192.0.2.1:0", "192.0.2.1:99999", "192.0.2.1:x", "[fd00::1", "[fd00::1]x"]
+    "text",
+    [
+        *("", "dns.example", "192.0.2.1:0", "192.0.2.1:99999", "192.0.2.1:x", "[fd00::1", "[fd00::1]x"),
+        *("a..b", "x" * 70, "a\0b", "\udc80", "192.0.2.1:" + "9" * 5000),
+    ],
 )
 def test_bad_servers(text: str) -> None:
     with pytest.raises(InvalidParameter, match="invalid DNS server"):

@@ -12,10 +12,16 @@ from fairway.model.address import Address, Cidr, Mac
 from fairway.model.errors import InvalidParameter, NotFound
 from fairway.model.network import BridgeOptions, Endpoint, EndpointRequest, Network, Pool
 from fairway.model.request import NetworkRequest
-from fairway.plan import HOST, Bridge, Element, Flows, Sysctl, Veth
+from fairway.plan import HOST, Bridge, Element, Fact, Flows, Sysctl, Veth
 from fairway.plan import Address as AddressFact
 
 ID = "0123456789abcdef" * 4
+GUARD = {"guarded", "taken_mac", "taken_ip"}
+
+
+def objects(facts: tuple[Fact, ...]) -> set[str]:
+    """Sets and maps that have elements."""
+    return {fact.table_object for fact in facts if isinstance(fact, Element)}
 
 
 def network(name: str = "web", **changes: object) -> Network:
@@ -50,7 +56,7 @@ def test_a_network_is_a_bridge_with_the_gateways_address() -> None:
     assert facts[1] == AddressFact(HOST, "br-0123456789ab", Cidr("172.18.0.1/16"))
     assert Sysctl(HOST, "net/ipv4/ip_forward", "1") in facts
     assert Sysctl(HOST, "net/ipv6/conf/br-0123456789ab/accept_ra", "0") in facts
-    assert {e.table_object for e in facts if isinstance(e, Element)} == {"bridges", "same", "masqueraded"}
+    assert objects(facts) == {"bridges", "same", "masqueraded", *GUARD}
 
 
 @pytest.mark.parametrize(
@@ -63,7 +69,7 @@ def test_a_network_is_a_bridge_with_the_gateways_address() -> None:
 )
 def test_options_are_set_elements(changes: dict[str, object], sets: set[str]) -> None:
     facts = find("bridge").network(network("web", **changes))
-    assert {e.table_object for e in facts if isinstance(e, Element)} == sets
+    assert objects(facts) == {*sets, *GUARD}
 
 
 @pytest.mark.parametrize("icc", [True, False])
@@ -76,7 +82,7 @@ def test_the_administrators_bridge_is_left_alone() -> None:
     facts = find("bridge").network(network(bridge=BridgeOptions(bridge="b", foreign=True)))
     assert not [f for f in facts if isinstance(f, Bridge | AddressFact)]
     assert Sysctl(HOST, "net/ipv4/ip_forward", "1") in facts
-    assert {e.table_object for e in facts if isinstance(e, Element)} == {"bridges", "same", "masqueraded"}
+    assert objects(facts) == {"bridges", "same", "masqueraded", "guarded", "taken_ip"}
     closed = find("bridge").network(network(bridge=BridgeOptions(bridge="b", foreign=True, icc=False)))
     assert set(closed) - set(facts) == {
         Sysctl(HOST, "net/bridge/bridge-nf-call-iptables", "1"),
@@ -95,11 +101,50 @@ def test_an_endpoint_is_a_veth_pair() -> None:
         "eth0",
         Mac("02:42:ac:12:00:02"),
         1500,
+        0x20123456,
     )
-    assert rest == [
+    assert rest[:2] == [
         Sysctl("/run/x/netns/1", "net/ipv6/conf/eth0/disable_ipv6", "1"),
         AddressFact("/run/x/netns/1", "eth0", Cidr("172.18.0.2/16")),
     ]
+    assert {(e.table_object, e.key) for e in rest[2:] if isinstance(e, Element)} == {
+        ("port_mac", ("vethfffffff", "02:42:ac:12:00:02")),
+        ("taken_mac", ("538063958", "02:42:ac:12:00:02")),
+        ("bound", ("vethfffffff", "02:42:ac:12:00:02", "172.18.0.2")),
+        ("port_ip", ("vethfffffff", "172.18.0.2")),
+        ("taken_ip", ("538063958", "172.18.0.2")),
+    }
+
+
+def test_a_network_without_the_guard() -> None:
+    open_ = network(bridge=BridgeOptions(bridge="b", spoof_guard=False))
+    facts = find("bridge").network(open_)
+    assert objects(facts) == {"bridges", "same", "masqueraded"}
+    facts = find("bridge").endpoint(open_, endpoint(), "/n")
+    assert [f.group for f in facts if isinstance(f, Veth)] == [0xFA1]
+    assert not [f for f in facts if isinstance(f, Element)]
+
+
+def test_the_guard_knows_the_addresses_that_the_kernel_gives_itself() -> None:
+    """Link-local ones, of endpoints and of the bridge; and those that a user adds."""
+    pools = (
+        Pool(subnet=Cidr("172.18.0.0/16"), gateway=Address("172.18.0.1")),
+        Pool(subnet=Cidr("fd00::/64"), gateway=Address("fd00::1")),
+    )
+    both = network(ipv6=True, pools=pools)
+    one = endpoint(
+        addresses=(Cidr("172.18.0.2/16"), Cidr("fd00::2/64")),
+        request=EndpointRequest(link_local=(Address("169.254.7.7"),)),
+    )
+    facts = (*find("bridge").network(both), *find("bridge").endpoint(both, one, "/n"))
+    taken = {e.key[1] for e in facts if isinstance(e, Element) and e.table_object.startswith("taken_ip")}
+    assert taken == {
+        *("172.18.0.1", "172.18.0.2", "169.254.7.7"),
+        *("0xfd000000000000000000000000000001", "0xfd000000000000000000000000000002"),
+        "0xfe800000000000000000000000000001",
+        "0xfe80000000000000004201fffe234567",
+        "0xfe800000000000000042acfffe120002",
+    }
 
 
 def test_link_local_addresses_are_added() -> None:
@@ -128,6 +173,7 @@ def test_known_options_are_parsed() -> None:
         "com.docker.network.bridge.enable_ip_masquerade": "0",
         "com.docker.network.bridge.host_binding_ipv4": "127.0.0.1",
         "com.docker.network.container_iface_prefix": "lan",
+        "fairway.spoof_guard": "false",
     }
     parsed = find("bridge").options(NetworkRequest(name="n", options=options), ID)
     assert parsed == BridgeOptions(
@@ -137,6 +183,7 @@ def test_known_options_are_parsed() -> None:
         masquerade=False,
         host_binding_ipv4=Address("127.0.0.1"),
         interface_prefix="lan",
+        spoof_guard=False,
     )
 
 
@@ -146,6 +193,7 @@ def test_known_options_are_parsed() -> None:
         ("com.docker.network.driver.mtu", "67", "68 to 65535"),
         ("com.docker.network.driver.mtu", "big", "68 to 65535"),
         ("com.docker.network.bridge.enable_icc", "maybe", "true or false"),
+        ("fairway.spoof_guard", "off", "'off' for fairway.spoof_guard: use true or false"),
         ("com.docker.network.bridge.name", "a" * 16, "1 to 15"),
         ("com.docker.network.bridge.name", "a/b", "1 to 15"),
         ("com.docker.network.bridge.host_binding_ipv4", "1.2.3", "not an IP address"),

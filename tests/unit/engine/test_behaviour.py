@@ -1,5 +1,6 @@
 """Details of containers that Docker's users and tools rely on."""
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -101,6 +102,71 @@ async def test_a_paused_container_can_be_killed(world: World, monkeypatch: pytes
     ]
 
 
+@pytest.mark.parametrize("verb", ["stop", "restart", "remove"])
+async def test_a_paused_container_that_ends_while_it_is_stopped(
+    world: World, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    """Somebody else was quicker: it is stopped all the same."""
+    await world.run("cc")
+    await world.engine.containers.pause("cc")
+
+    async def ended(container: str) -> None:
+        raise Conflict(f"container {container} is not running")
+
+    monkeypatch.setattr(world.runtime, "resume", ended)
+    containers = world.engine.containers
+    await {
+        "stop": lambda: containers.stop("cc", 0, ""),
+        "restart": lambda: containers.restart("cc", 0, ""),
+        "remove": lambda: containers.remove("cc", volumes=False, force=True, link=False),
+    }[verb]()
+    assert [c.state.status for c in containers.all()] == {
+        "stop": ["exited"],
+        "restart": ["running"],
+        "remove": [],
+    }[verb]
+
+
+@pytest.mark.parametrize("verb", ["pause", "unpause"])
+async def test_who_is_told_that_it_does_not_run_is_told_when_that_is_so_for_all(
+    world: World, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    """The runtime sees the process's end before the engine does: nobody may find it running afterwards."""
+    container = await world.run("cc")
+    if verb == "unpause":
+        await world.engine.containers.pause("cc")
+
+    async def ended(id_: str) -> None:
+        world.runtime.end(id_, 137)
+        raise Conflict(f"container {id_} is not running")
+
+    monkeypatch.setattr(world.runtime, "pause", ended)
+    monkeypatch.setattr(world.runtime, "resume", ended)
+    with pytest.raises(Conflict, match="is not running"):
+        await getattr(world.engine.containers, verb)("cc")
+    assert world.engine.containers.find(container.id).state.status == "exited"
+
+
+async def test_a_paused_container_runs_while_it_is_being_stopped(world: World) -> None:
+    world.runtime.ignore_term = True
+    await world.run("cc")
+    await world.engine.containers.pause("cc")
+    stopping = asyncio.create_task(world.engine.containers.stop("cc", 600, ""))
+    await world.settle()
+    assert world.engine.containers.find("cc").state.status == "running"
+    world.runtime.end(world.engine.containers.find("cc").id, 0)
+    await stopping
+
+
+async def test_who_attached_to_what_is_removed_unstarted_sees_the_end(world: World) -> None:
+    await create(world)
+    (container,) = world.engine.containers.all()
+    streams = await world.engine.containers.attach(container.id)
+    await world.engine.containers.remove(container.id, volumes=False, force=False, link=False)
+    async with asyncio.timeout(1):
+        assert await streams.read() is None
+
+
 async def test_a_restart_tells_of_the_stop(world: World) -> None:
     await world.run("cc")
     await world.engine.containers.restart("cc", None, "")
@@ -119,7 +185,10 @@ async def test_all_remembered_events_are_those_since_the_epoch(world: World) -> 
     assert [e async for e in world.engine.events.subscribe(0, 0)] == []
 
 
-async def test_committing_a_container_that_just_ended(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("noticed", ["by the freezing", "by the thawing"])
+async def test_committing_a_container_that_just_ended(
+    world: World, monkeypatch: pytest.MonkeyPatch, noticed: str
+) -> None:
     await world.run("cc")
 
     async def ended(container: str) -> None:

@@ -1,7 +1,7 @@
 """Copies from and to containers, and samples of what they use, on the fakes."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
@@ -29,7 +29,7 @@ async def mounted(world: World) -> bool:
     return any(isinstance(fact, Overlay) for fact in await world.kernel.facts())
 
 
-async def content() -> AsyncIterator[bytes]:
+async def content() -> AsyncGenerator[bytes, None]:
     yield b"tar"
 
 

@@ -19,7 +19,6 @@ from fairway.engine import names
 from fairway.engine.engine import Engine
 from fairway.engine.settings import DefaultBridge, Settings
 from fairway.engine.state import State
-from fairway.firewall import ruleset
 from fairway.ipam.subnets import DEFAULT_POOLS
 from fairway.kernel.fake import FakeKernel
 from fairway.model.address import Cidr, host
@@ -29,7 +28,7 @@ from fairway.model.network import EndpointRequest
 from fairway.model.request import ContainerRequest, NetworkRequest, PoolRequest
 from fairway.plan import Element, Namespace, Overlay, Resolver, Step, Sysctl
 from fairway.store.memory import MemoryStore
-from unit.engine.world import Inline, World
+from unit.engine.world import OBJECTS, Inline, World
 
 HOST_PORTS = ("", "8080", "8081", "8081-8082", "8083")
 """On 8083 a process of the host listens."""
@@ -64,7 +63,7 @@ class Machine(RuleBasedStateMachine):
         self.loop = asyncio.new_event_loop()
         self.loop.set_default_executor(Inline())
         self.store = MemoryStore()
-        self.kernel = FakeKernel(objects=ruleset.OBJECTS)
+        self.kernel = FakeKernel(objects=OBJECTS)
         self.kernel._sysctls["", "net/ipv4/ip_local_port_range"] = "32768\t32771"
         self.kernel._sysctls["", "net/ipv6/conf/all/disable_ipv6"] = "0"
         self.kernel.foreign_ports.add(("tcp", 8083))

@@ -9,7 +9,7 @@ from fairway.model.errors import Conflict, Fault, Forbidden, InvalidParameter, N
 from fairway.model.network import EndpointRequest
 from fairway.model.request import NetworkRequest, PoolRequest, PruneFilter
 from fairway.plan import Bridge, Element, Resolver, Route, Step, Veth
-from unit.engine.world import World
+from unit.engine.world import OBJECTS, World
 
 
 async def make(world: World, name: str, **options: object) -> str:
@@ -33,10 +33,9 @@ async def test_three_networks_exist_from_the_start(world: World) -> None:
 
 
 async def test_docker0_of_another_program_is_left_alone() -> None:
-    from fairway.firewall import ruleset
     from fairway.kernel.fake import FakeKernel
 
-    kernel = FakeKernel(foreign={"docker0": [Cidr("172.17.0.1/16")]}, objects=ruleset.OBJECTS)
+    kernel = FakeKernel(foreign={"docker0": [Cidr("172.17.0.1/16")]}, objects=OBJECTS)
     world = World(kernel=kernel)
     await world.engine.start()
     assert await bridges(world) == {"fairway0"}

@@ -16,7 +16,7 @@ from fairway.model.network import EndpointRequest, Network
 from fairway.model.request import ContainerRequest, NetworkRequest, PoolRequest
 from fairway.plan import HOST, Bridge, Element, Namespace, Route, Veth
 from fairway.plan import Address as AddressFact
-from unit.engine.world import World
+from unit.engine.world import OBJECTS, World
 
 FOREIGN = {"bridge0": [Cidr("192.168.5.1/24"), Cidr("fe80::1/64"), Cidr("fd05::1/64")]}
 
@@ -24,7 +24,7 @@ FOREIGN = {"bridge0": [Cidr("192.168.5.1/24"), Cidr("fe80::1/64"), Cidr("fd05::1
 @pytest_asyncio.fixture
 async def world() -> AsyncIterator[World]:
     """Not started yet, on a host with a bridge of its administrator's."""
-    made = World(kernel=FakeKernel(foreign=FOREIGN, objects=ruleset.OBJECTS))
+    made = World(kernel=FakeKernel(foreign=FOREIGN, objects=OBJECTS))
     yield made
     await made.engine.close()
 
@@ -222,7 +222,7 @@ async def test_the_administrators_bridge(world: World) -> None:
 async def test_what_stops_the_daemon(
     foreign: dict[str, list[Cidr]], bridge: DefaultBridge, text: str
 ) -> None:
-    world = World(kernel=FakeKernel(foreign=foreign, objects=ruleset.OBJECTS))
+    world = World(kernel=FakeKernel(foreign=foreign, objects=OBJECTS))
     with pytest.raises(Fault) as caught:
         await start(world, bridge)
     await world.engine.close()

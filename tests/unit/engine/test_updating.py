@@ -272,6 +272,7 @@ ALWAYS = RestartPolicy(name="always")
         ({}, {"memory": 64 * MB}, Conflict, "should be smaller than already set memoryswap limit"),
         ({"memory": 64 * MB, "memory_swap": 64 * MB}, {"memory": 65 * MB}, Conflict, "memoryswap"),
         ({}, {"memory": 1}, InvalidParameter, "Minimum memory limit allowed is 6MB"),
+        ({}, {"memory_swap": -2}, InvalidParameter, "invalid memoryswap limit -2: use bytes, or -1 for"),
         ({"nano_cpus": 10**9}, {"cpu_quota": 50_000}, Conflict, "CPU Quota cannot be updated as NanoCPUs"),
         ({"cpu_period": 50_000}, {"nano_cpus": 10**9}, Conflict, "as CPU Period has already been set"),
         ({"auto_remove": True}, {"restart_policy": ALWAYS}, Conflict, "because AutoRemove is enabled"),

@@ -2,7 +2,7 @@
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from random import Random
@@ -19,7 +19,7 @@ from fairway.engine.protocols import Store
 from fairway.engine.reconciling import Reconciler
 from fairway.engine.settings import Settings
 from fairway.engine.state import State
-from fairway.firewall import ruleset
+from fairway.firewall import guard, ruleset
 from fairway.ipam import Ipam
 from fairway.ipam.subnets import DEFAULT_POOLS, ula_pool
 from fairway.kernel.fake import FakeKernel
@@ -36,6 +36,8 @@ from fairway.model.usage import Usage
 from fairway.plan import Namespace, Overlay
 from fairway.store.memory import MemoryStore
 
+OBJECTS = (*ruleset.OBJECTS, *guard.OBJECTS)
+"""Sets and maps of both tables."""
 IMAGE = Image(
     id="sha256:" + "1" * 64,
     config={"config": {"Cmd": ["sh"], "Env": ["PATH=/bin"]}},
@@ -160,6 +162,7 @@ class FakeRuntime:
         await self.kill(container, 9)
         self.launches.pop(container, None)
         self.ends.pop(container, None)
+        self.streams.pop(container, None)
 
     async def kept(self) -> Sequence[str]:
         return list(self.ends)
@@ -179,8 +182,10 @@ class FakeRuntime:
         return PathStat(name=path, size=1, mode=0o100644, modified=1)
 
     @asynccontextmanager
-    async def archive(self, tree: Tree, path: str) -> AsyncIterator[tuple[PathStat, AsyncIterator[bytes]]]:
-        async def content() -> AsyncIterator[bytes]:
+    async def archive(
+        self, tree: Tree, path: str
+    ) -> AsyncIterator[tuple[PathStat, AsyncGenerator[bytes, None]]]:
+        async def content() -> AsyncGenerator[bytes, None]:
             yield b"tar"
 
         yield await self.describe(tree, path), content()
@@ -395,7 +400,7 @@ class World:
     ) -> None:
         self._mortal = mortal
         self.store: Any = store or MemoryStore()
-        self.kernel = kernel or FakeKernel(objects=ruleset.OBJECTS)
+        self.kernel = kernel or FakeKernel(objects=OBJECTS)
         self.clock = FakeClock()
         self.runtime = FakeRuntime(self.clock, self.kernel)
         self.files = FakeFiles()

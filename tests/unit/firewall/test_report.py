@@ -1,11 +1,11 @@
 """What the table does, told by network and container, from what the kernel holds."""
 
-from fairway.firewall import report
+from fairway.firewall import guard, report
 from fairway.firewall.links import opened
 from fairway.firewall.networks import elements
 from fairway.firewall.publish import published
 from fairway.firewall.ruleset import CLOSED, ISOLATED, SPOOFED
-from fairway.model.address import Address, Family
+from fairway.model.address import Address, Family, Mac
 from fairway.model.container import Config, Container, HostConfig
 from fairway.model.network import BridgeOptions, Network, PortMapping
 from fairway.model.rule import Rule
@@ -112,3 +112,19 @@ def test_a_rule_for_ipv4_is_not_told_where_there_are_none() -> None:
     ipv6: list[Family] = [6]
     assert [rule.rule for rule in report.of_host(together, ipv6)] == ["between"]
     assert [rule.rule for rule in report.of_host(together)] == ["between", "spoofed"]
+
+
+def test_a_guarded_network_counts_what_it_drops() -> None:
+    facts = guard.of_network(NETWORK.id, (Mac("02:42:00:00:00:01"),), (Address("172.17.0.1"),))
+    held = counted(*facts, counts={facts[0]: Count(7, 300)})
+    (found,) = report.of_network(NETWORK, held)
+    assert brief([found]) == [("spoofed", "br-a", "others' addresses", "drop")]
+    assert (found.packets, found.bytes) == (7, 300)
+
+
+def test_what_the_guard_drops_is_told_by_kind() -> None:
+    held = Counted(installed=True, rules={"dhcp": Count(2, 600), "mac": Count()})
+    assert [(r.rule, r.to, r.packets) for r in report.of_host(held)] == [
+        ("spoofed", "answers of a DHCP server", 2),
+        ("spoofed", "MACs of others", 0),
+    ]

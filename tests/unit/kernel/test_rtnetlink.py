@@ -57,7 +57,7 @@ def test_bridge() -> None:
 
 def test_filtered_bridge() -> None:
     made = decode(ifinfmsg, rtnetlink.new_bridge("br-1", NEAR, 0xFA1, filtered=True))
-    changed = decode(ifinfmsg, rtnetlink.set_filtered(7, False))
+    changed = decode(ifinfmsg, rtnetlink.set_bridge(7, filtered=False))
     assert (changed["index"], changed["change"]) == (7, 0)
     assert changed["header"]["flags"] == netlink.NLM_F_REQUEST | netlink.NLM_F_ACK
     for decoded, value in ((made, 1), (changed, 0)):
@@ -74,8 +74,8 @@ def test_hairpin() -> None:
 
 
 def test_filtered_bridges_and_hairpin_ports_are_read_as_written() -> None:
-    assert rtnetlink.read_link(rtnetlink.set_filtered(7, True).body).filtered
-    assert not rtnetlink.read_link(rtnetlink.set_filtered(7, False).body).filtered
+    assert rtnetlink.read_link(rtnetlink.set_bridge(7, filtered=True).body).filtered
+    assert not rtnetlink.read_link(rtnetlink.set_bridge(7, filtered=False).body).filtered
     assert rtnetlink.read_link(rtnetlink.set_hairpin(7, True).body).hairpin
     assert not rtnetlink.read_link(rtnetlink.set_hairpin(7, False).body).hairpin
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from fairway.model.errors import Fault, InvalidParameter, System
-from fairway.runtime import conmon, faults
+from fairway.runtime import faults
 
 CREATE = (
     "failed to create task for container: failed to create shim task: OCI runtime create failed: "
@@ -68,16 +68,3 @@ def test_the_log(tmp_path: Path) -> None:
     assert faults.logged(log) == "plain words"
     log.write_bytes(b'{"msg":"last","level":"error"}\n\x1b[1;31mfrom its terminal\x1b[0m\r\n\n')
     assert faults.logged(log) == "last"
-
-
-@pytest.mark.parametrize(
-    ("text", "size"), [("10m", 10 << 20), ("5", 5), ("1kb", 1024), ("2GiB", 2 << 30), ("7b", 7)]
-)
-def test_size(text: str, size: int) -> None:
-    assert conmon.size(text) == size
-
-
-@pytest.mark.parametrize("text", ["", "m", "10x", "-1m"])
-def test_no_size(text: str) -> None:
-    with pytest.raises(InvalidParameter, match="invalid size"):
-        conmon.size(text)

@@ -1,13 +1,14 @@
 """conmon's log format → entries; finding the tail."""
 
 import asyncio
-import io
+import itertools
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from fairway.model.process import LogLine
-from fairway.runtime import logs
+from fairway.runtime import log_files, logs
 
 T = "2026-11-20T22:47:0{}.673326365+00:00"
 SECOND = 1_795_214_820_673_326_365
@@ -70,19 +71,44 @@ ROWS = [
 ]
 
 
-@pytest.mark.parametrize(("tail", "first_row"), [(-1, 0), (0, 5), (1, 4), (2, 3), (3, 1), (4, 0), (9, 0)])
+def written(directory: Path, *files: list[str]) -> Iterator[log_files.Reader]:
+    """Files of a log with these rows, newest first."""
+    log = directory / "log"
+    for number, rows in enumerate(files, 1):
+        Path(f"{log}.{number}").write_text("".join(row + "\n" for row in rows))
+    log.unlink(missing_ok=True)
+    log.hardlink_to(f"{log}.{len(files)}")
+    return log_files.readers(log, newest_first=True)
+
+
+def remaining(reader: log_files.Reader | None) -> list[str]:
+    """Rows from where the reader stands to the end of the log."""
+    assert reader
+    rows = reader.file.read().decode().splitlines()
+    reader.file.close()
+    following = reader.following()
+    return rows + (remaining(following) if following else [])
+
+
+@pytest.mark.parametrize("cut", [(), (1,), (2,), (2, 3), (5,)])
+@pytest.mark.parametrize(("tail", "first_row"), [(0, 5), (1, 4), (2, 3), (3, 1), (4, 0), (9, 0)])
 @pytest.mark.parametrize("block", [7, 64, 65536])
-def test_tail(tail: int, first_row: int, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tail(
+    tmp_path: Path,
+    tail: int,
+    first_row: int,
+    block: int,
+    cut: tuple[int, ...],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(logs, "_BLOCK", block)
-    text = "".join(row + "\n" for row in ROWS).encode()
-    expected = len("".join(row + "\n" for row in ROWS[:first_row]))
-    assert logs.tail_offset(io.BytesIO(text), tail) == expected
+    files = [ROWS[first:last] for first, last in itertools.pairwise((0, *cut, len(ROWS)))]
+    assert remaining(logs.tail(written(tmp_path, *files), tail)) == ROWS[first_row:]
 
 
-def test_an_unfinished_last_line_counts() -> None:
-    text = "".join(row + "\n" for row in [*ROWS, f"{T.format(4)} stdout P rest"]).encode()
-    offset = logs.tail_offset(io.BytesIO(text), 2)
-    assert text[offset:].startswith(ROWS[4].encode())
+def test_an_unfinished_last_line_counts(tmp_path: Path) -> None:
+    rows = [*ROWS, f"{T.format(4)} stdout P rest"]
+    assert remaining(logs.tail(written(tmp_path, rows), 2)) == rows[4:]
 
 
 async def collect(path: Path, **chosen: int) -> list[bytes]:

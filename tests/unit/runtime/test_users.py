@@ -102,3 +102,14 @@ def test_copy_directory(tmp_path: Path) -> None:
     assert (target / "sub/f").read_text() == "x"
     assert not (target / "late").exists()
     assert target.stat().st_mode & 0o777 == 0o750
+
+
+def test_numbers_that_are_none() -> None:
+    """An image may write anything there."""
+    odd = f"two:x:\u00b2:0::/:\nbig:x:{'9' * 5000}:0::/:\n" + PASSWD
+    assert resolve("app", odd, f"x:x:\u00b9:\ny:x:{'9' * 5000}:\n").uid == 1000
+    for spec in ("two", "big"):
+        with pytest.raises(InvalidParameter):
+            resolve(spec, odd, GROUP)
+    with pytest.raises(InvalidParameter, match="range"):
+        resolve("9" * 5000, odd, GROUP)

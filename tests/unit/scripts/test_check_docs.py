@@ -92,3 +92,19 @@ def test_every_documented_endpoint_has_a_route() -> None:
 def test_a_page_that_nothing_generates_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packet_pages, "pages", dict)
     assert "docs/packets/README.md: nothing generates it, remove it" in list(check_docs.stale())
+
+
+def test_tests_that_are_named_exist() -> None:
+    name = "tests/unit/scripts/test_check_docs.py"
+    here = f"{name}::test_tests_that_are_named_exist"
+    assert list(check_docs.missing_tests(here)) == []
+    wrong = f"{name}::test_nothing {name}::test_links_are_follow tests/unit/nowhere.py::test_it"
+    assert list(check_docs.missing_tests(wrong)) == [f"{each}: no such test" for each in wrong.split()]
+
+
+def test_each_promise_of_security_names_its_tests() -> None:
+    text = (check_docs.ROOT / "docs/security.md").read_text()
+    assert len(check_docs._TEST.findall(text)) > 40
+    limits = text.partition("## Limits")[2].partition("| test |")[2].splitlines()[2:]
+    rows = [row for row in limits if row.startswith("|")]
+    assert rows and all(check_docs._TEST.search(row) for row in rows)

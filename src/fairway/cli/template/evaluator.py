@@ -53,7 +53,10 @@ class Template:
 
     def render(self, data: Any, strict: bool = False) -> str:
         """The text for ``data``; raises ``TemplateFailed``. ``strict``: a missing map key is an error."""
-        return _Run(self.source, self._name, self._functions, data, strict).body(self._nodes, data)
+        try:
+            return _Run(self.source, self._name, self._functions, data, strict).body(self._nodes, data)
+        except RecursionError:
+            raise TemplateFailed("template: exceeded maximum template depth") from None
 
 
 class _Run:

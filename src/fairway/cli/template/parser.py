@@ -117,7 +117,10 @@ class Parser:
 
     def parse(self) -> list[Node]:
         """All nodes; raises ``TemplateSyntax``."""
-        nodes, ender = self._nodes()
+        try:
+            nodes, ender = self._nodes()
+        except RecursionError:
+            raise self._fail("max expression depth exceeded") from None
         if ender:
             raise self._fail(f"unexpected {{{{{ender}}}}}")
         return nodes
@@ -298,7 +301,10 @@ class Parser:
         if token.kind in (lexer.STRING, lexer.RAW):
             return Literal(token.pos, token.text, unquote(token.text))
         if token.kind == lexer.CHAR:
-            return Literal(token.pos, token.text, ord(unquote(token.text)))
+            character = unquote(token.text)
+            if len(character) != 1:
+                raise self._fail(f"malformed character constant: {token.text}")
+            return Literal(token.pos, token.text, ord(character))
         if token.kind == lexer.NUMBER:
             return Literal(token.pos, token.text, self._number(token.text))
         raise self._fail(f'unexpected "{token.text}" in operand' if token.text else "unexpected EOF")

@@ -4,7 +4,7 @@ import ipaddress
 from collections.abc import Collection, Iterable, Iterator
 
 from fairway.model.address import Address as AddressText
-from fairway.model.address import Cidr, Family, Mac, family, host
+from fairway.model.address import Cidr, Family, family, host, link_local
 from fairway.plan import (
     HOST,
     Address,
@@ -165,12 +165,6 @@ def _link_local(facts: Collection[Fact]) -> Iterator[Address]:
     six = {(f.namespace, f.link) for f in facts if isinstance(f, Address) and family(f.address) == 6}
     for fact in facts:
         if isinstance(fact, Bridge):
-            yield Address(HOST, fact.name, _eui64(fact.mac))
+            yield Address(HOST, fact.name, Cidr(f"{link_local(fact.mac)}/64"))
         elif isinstance(fact, Veth) and (fact.namespace, fact.peer) in six:
-            yield Address(fact.namespace, fact.peer, _eui64(fact.peer_mac))
-
-
-def _eui64(mac: Mac) -> Cidr:
-    octets = bytes.fromhex(mac.replace(":", ""))
-    identifier = bytes([octets[0] ^ 2, *octets[1:3], 0xFF, 0xFE, *octets[3:]])
-    return Cidr(f"{ipaddress.IPv6Address(bytes([0xFE, 0x80, *bytes(6)]) + identifier)}/64")
+            yield Address(fact.namespace, fact.peer, Cidr(f"{link_local(fact.peer_mac)}/64"))

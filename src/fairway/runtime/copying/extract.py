@@ -5,14 +5,14 @@ that lead out of the directory are refused as in Docker, although there is no ou
 Links in the container's own file system are followed, as its processes would.
 """
 
-# ruff: noqa: PTH103, PTH108, PTH120
+# ruff: noqa: PTH108, PTH120
 # Names here are whatever an archive or a container made them; os takes them as they are, one call each.
 
 import os
-import shutil
 import stat
 import tarfile
 
+from fairway.runtime import trees
 from fairway.runtime.copying import names
 from fairway.runtime.images.strict_tar import BadArchive
 from fairway.runtime.images.unpack import Unpacker
@@ -42,7 +42,7 @@ class Extractor(Unpacker):
             raise BadArchive(f'"{entry.name}" is outside of "{self._destination}"')
         if path == self._destination and entry.isdir():
             return  # "./", the directory itself
-        os.makedirs(os.path.dirname(path), exist_ok=True)
+        trees.make_directories(os.path.dirname(path))
         self._make_room(path, entry.isdir())
         self._create(archive, entry, path)
         if entry.islnk():
@@ -62,7 +62,7 @@ class Extractor(Unpacker):
         if there and is_directory:
             return
         if there:
-            shutil.rmtree(path)
+            trees.remove(path)
             self._forget(path)
         else:
             os.unlink(path)
@@ -72,8 +72,3 @@ class Extractor(Unpacker):
         if target is None:
             raise BadArchive(f'invalid hardlink "{entry.name}" -> "{entry.linkname}"')
         return target
-
-    def _forget(self, path: str) -> None:
-        """What was below a replaced directory gets no times any more."""
-        for known in [p for p in self._times if p == path or p.startswith(f"{path}/")]:
-            del self._times[known]

@@ -6,7 +6,7 @@ here. Leaving early ends the helper.
 
 import os
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -31,7 +31,7 @@ async def describe(tree: Tree, path: str) -> PathStat:
 
 
 @asynccontextmanager
-async def archive(tree: Tree, path: str) -> AsyncIterator[tuple[PathStat, AsyncIterator[bytes]]]:
+async def archive(tree: Tree, path: str) -> AsyncIterator[tuple[PathStat, AsyncGenerator[bytes, None]]]:
     """What lies at ``path`` and, as tar, all that is in it. Raises as ``describe``."""
     async with _helper(tree, path, "read") as helper:
         yield msgspec.convert(await helper.answer(), PathStat), helper.output()
@@ -69,7 +69,7 @@ class _Helper:
             raise _KINDS[answer["fault"]](answer["message"])
         return answer
 
-    async def output(self) -> AsyncIterator[bytes]:
+    async def output(self) -> AsyncGenerator[bytes, None]:
         """What follows the line. Raises System when it is not all."""
         while chunk := await self.stdout.read():
             yield chunk

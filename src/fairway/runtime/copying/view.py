@@ -10,6 +10,7 @@ import ctypes
 import errno
 import os
 import stat
+import sys
 from collections.abc import Iterable
 
 from fairway.runtime.openat import make_directory, open_in_root
@@ -60,6 +61,7 @@ def enter(root: str, mounts: Iterable[tuple[str, str, bool]]) -> None:
     os.fchdir(top)
     os.chroot(".")
     os.close(top)
+    sys.meta_path.clear()  # a module that is not there yet would come from the container
 
 
 def _clone(path: str, *, read_only: bool, recursive: bool) -> int:

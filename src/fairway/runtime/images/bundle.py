@@ -6,10 +6,11 @@ the manifest for this architecture (OCI image spec, image-layout.md). Archives a
 found by name once, content is copied out only for layers that the store lacks.
 """
 
+import contextlib
 import posixpath
 import shutil
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,7 +18,7 @@ import msgspec
 
 from fairway.model.errors import InvalidParameter
 from fairway.model.reference import Reference, parse
-from fairway.runtime.images import configuration
+from fairway.runtime.images import configuration, manifest
 from fairway.runtime.images.strict_tar import BadArchive, StrictTarInfo
 
 _DOCUMENT_LIMIT = 8 << 20
@@ -43,6 +44,9 @@ class _DockerEntry(msgspec.Struct, rename="pascal"):
     repo_tags: list[str] | None = None
 
 
+_entries = msgspec.json.Decoder(list[_DockerEntry])
+
+
 class Bundle:
     """An opened archive."""
 
@@ -50,8 +54,11 @@ class Bundle:
         """Read the directory of a plain tar file. Raises InvalidParameter when it is damaged or none."""
         self._architecture = architecture
         try:
-            self._archive = tarfile.open(path, "r:", tarinfo=StrictTarInfo)  # noqa: SIM115 - see close()
-            self._members = {posixpath.normpath(m.name): m for m in self._archive}
+            with contextlib.ExitStack() as opened:
+                archive = opened.enter_context(tarfile.open(path, "r:", tarinfo=StrictTarInfo))
+                self._members = {posixpath.normpath(m.name): m for m in archive}
+                opened.pop_all()
+            self._archive = archive
         except (BadArchive, tarfile.TarError) as error:
             text = str(error) if isinstance(error, BadArchive) else "unexpected EOF"
             raise InvalidParameter(f"Error processing tar file(exit status 1): {text}") from None
@@ -62,7 +69,7 @@ class Bundle:
     def candidates(self) -> list[Candidate]:
         """Raises InvalidParameter."""
         if "manifest.json" in self._members:
-            entries = self._document("manifest.json", list[_DockerEntry])
+            entries = self._document("manifest.json", _entries.decode)
             return [self._candidate(e.config, e.layers or [], _names(e.repo_tags or [])) for e in entries]
         if "index.json" in self._members:
             return self._layout()
@@ -81,21 +88,21 @@ class Bundle:
 
     def _layout(self) -> list[Candidate]:
         found = []
-        for descriptor in self._document("index.json", dict[str, Any]).get("manifests") or []:
-            manifest = self._manifest(descriptor)
+        for descriptor in self._document("index.json", manifest.decode).get("manifests") or []:
+            document = self._manifest(descriptor)
             notes = descriptor.get("annotations") or {}
             name = notes.get(_IMAGE_NAME) or notes.get(_REF_NAME, "")
             # A bare tag ("latest") does not say of which repository.
             names = _names([name]) if ":" in name or "/" in name else ()
-            layers = [_blob(layer) for layer in manifest.get("layers") or []]
-            found.append(self._candidate(_blob(manifest.get("config") or {}), layers, names))
+            layers = [_blob(layer) for layer in document.get("layers") or []]
+            found.append(self._candidate(_blob(document.get("config") or {}), layers, names))
         if not found:
             raise InvalidParameter("invalid archive: index.json names no image")
         return found
 
     def _manifest(self, descriptor: Mapping[str, Any], depth: int = 0) -> Mapping[str, Any]:
         """The manifest that a descriptor leads to, through indexes to this architecture."""
-        document: Mapping[str, Any] = self._document(_blob(descriptor), dict[str, Any])
+        document: Mapping[str, Any] = self._document(_blob(descriptor), manifest.decode)
         choices = document.get("manifests")
         if choices is None:
             return document
@@ -112,10 +119,10 @@ class Bundle:
             )
         return Candidate(data, tuple(zip(diffs, layers, strict=True)), names)
 
-    def _document(self, name: str, kind: type[_T]) -> _T:
+    def _document(self, name: str, decode: Callable[[bytes], _T]) -> _T:
         try:
-            return msgspec.json.decode(self._read(name), type=kind)
-        except msgspec.DecodeError as error:
+            return decode(self._read(name))
+        except (msgspec.DecodeError, RecursionError) as error:
             raise InvalidParameter(f"invalid archive: {name}: {error}") from None
 
     def _read(self, name: str) -> bytes:

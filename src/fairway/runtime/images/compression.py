@@ -58,7 +58,9 @@ def plain(path: Path) -> Iterator[BinaryIO]:
                     yield pipe
     except EOFError:
         raise InvalidParameter("unexpected EOF") from None
-    except (gzip.BadGzipFile, zlib.error, lzma.LZMAError) as error:
+    except (zlib.error, lzma.LZMAError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the disk's; those of gzip and bzip2 about the content have no number
         raise InvalidParameter(f"invalid compressed data: {error}") from None
 
 

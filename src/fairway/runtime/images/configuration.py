@@ -19,20 +19,48 @@ _PORTABLE = (
 """The fields of a container's configuration that belong into an image; the others are this run's."""
 
 
+class _Roots(msgspec.Struct):
+    diff_ids: tuple[str, ...] | None = None
+
+
+class _Step(msgspec.Struct):
+    """An entry of the history."""
+
+    created: str | None = None
+    created_by: str | None = None
+    author: str | None = None
+    comment: str | None = None
+    empty_layer: bool | None = None
+
+
+class _Known(msgspec.Struct):
+    """What is made use of, by whoever lists images or makes containers of them; all of it may be absent."""
+
+    rootfs: _Roots
+    config: Document | None = None
+    history: tuple[_Step, ...] | None = None
+    created: str | None = None
+    author: str | None = None
+    comment: str | None = None
+    docker_version: str | None = None
+    architecture: str | None = None
+    variant: str | None = None
+    os: str | None = None
+
+
 def parse(data: bytes) -> Document:
-    """A configuration document. Raises InvalidParameter unless it names its layers."""
+    """A configuration document. Raises InvalidParameter unless it names its layers, and if what it says is of
+    the wrong type: an image is shown to all, and one that cannot be shown would hide the others.
+    """
     try:
         document = msgspec.json.decode(data, type=Document)
-    except msgspec.DecodeError as error:
+        if not isinstance(document.get("rootfs"), dict):
+            raise InvalidParameter("invalid image JSON, no RootFS key")
+        known = msgspec.convert(document, _Known)
+        given = {key: value for key, value in (known.config or {}).items() if value is not None}
+        msgspec.convert(given, Config, strict=False)
+    except (msgspec.DecodeError, RecursionError) as error:
         raise InvalidParameter(f"invalid image configuration: {error}") from None
-    roots = document.get("rootfs")
-    if not isinstance(roots, dict):
-        raise InvalidParameter("invalid image JSON, no RootFS key")
-    diffs = roots.get("diff_ids") or []
-    if not isinstance(diffs, list) or not all(isinstance(d, str) for d in diffs):
-        raise InvalidParameter("invalid image JSON, RootFS key has no list of diff ids")
-    if not isinstance(document.get("history") or [], list):
-        raise InvalidParameter("invalid image JSON, history is not a list")
     return document
 
 

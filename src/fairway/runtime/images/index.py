@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from fairway.model.errors import NotFound
+from fairway.model.errors import InvalidParameter, NotFound
 from fairway.model.image import Image
 from fairway.model.reference import Reference, is_digest, parse
 from fairway.runtime.images import configuration, durable, workspace
@@ -101,16 +101,16 @@ class Index:
         return self._configs / image.removeprefix("sha256:")
 
     def _sound(self, catalog: Catalog) -> Catalog:
-        """Without images whose files someone removed behind our back."""
+        """Without images whose files someone removed or damaged behind our back."""
         for image in list(catalog.images):
             path = self._path(image)
-            if not path.exists():
-                missing = "configuration"
-            else:
+            try:
                 diffs = configuration.diff_ids(configuration.parse(path.read_bytes()))
                 missing = next((diff_id for diff_id in diffs if self._layers.get(diff_id) is None), "")
+            except (FileNotFoundError, InvalidParameter):
+                missing = "configuration"
             if missing:
-                _log.warning("image left out: its files are missing", image=image, missing=missing)
+                _log.warning("image left out: its files are missing or damaged", image=image, missing=missing)
                 catalog = catalog.without_image(image)
         return catalog
 

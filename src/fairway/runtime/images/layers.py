@@ -17,7 +17,6 @@ A layer is kept while an image or a container refers to it, or an operation in p
 import gzip
 import hashlib
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -31,6 +30,7 @@ from typing import BinaryIO
 import msgspec
 
 from fairway.model.errors import InvalidParameter, NotFound, System
+from fairway.runtime import trees
 from fairway.runtime.images import compression
 
 CHUNK = 1 << 20
@@ -117,7 +117,7 @@ class LayerStore:
             raise System(f"unpacking a layer: {error}") from error
         finally:
             if staging.exists():
-                shutil.rmtree(staging)
+                trees.remove(str(staging))
 
     def collect(self, referenced: Callable[[], set[str]]) -> None:
         """Delete the layers that nobody needs; ``referenced`` is asked while no layer can be pinned."""
@@ -131,7 +131,7 @@ class LayerStore:
                 del self._layers[diff_id]
                 doomed.append(target)
         for path in doomed:
-            shutil.rmtree(path)
+            trees.remove(str(path))
 
     def _path(self, diff_id: str) -> Path:
         return self._root / diff_id.removeprefix("sha256:")

@@ -5,7 +5,7 @@ have lost it.
 """
 
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Message = dict[str, Any]
 
 
-async def load(store: "ImageStore", archive: AsyncIterator[bytes]) -> AsyncIterator[Message]:
+async def load(store: "ImageStore", archive: AsyncIterator[bytes]) -> AsyncGenerator[Message, None]:
     """Yields progress for each new layer and a ``stream`` line for each name. Raises InvalidParameter."""
     async with workspace.spooled(store.temporary, archive) as path:
         source = await in_thread(_uncompressed, path)
@@ -45,7 +45,7 @@ def _uncompressed(path: Path) -> Path:
 
 async def _image(
     store: "ImageStore", opened: bundle.Bundle, candidate: bundle.Candidate, scratch: Path
-) -> AsyncIterator[Message]:
+) -> AsyncGenerator[Message, None]:
     with store.layers.pinned(diff_id for diff_id, _ in candidate.layers):
         for diff_id, member in candidate.layers:
             if store.layers.get(diff_id) is None:

@@ -20,6 +20,7 @@ import tarfile
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
+from fairway.runtime.copying import view
 from fairway.runtime.images import whiteouts
 
 CHUNK = 1 << 20
@@ -60,15 +61,15 @@ class Packer:
         self._out.flush()
 
     def _walk(self, directory: str) -> Iterator[str]:
-        try:
-            names = sorted(os.listdir(directory))
-        except (FileNotFoundError, NotADirectoryError):
-            return  # it went while we were on the way
-        for name in names:
-            path = os.path.join(directory, name)
+        """Paths of all that is in it, a directory before what it holds."""
+        pending = [_listed(directory)]
+        while pending:
+            if (path := next(pending[-1], None)) is None:
+                pending.pop()
+                continue
             yield path
             if os.path.isdir(path) and not os.path.islink(path):
-                yield from self._walk(path)
+                pending.append(_listed(path))
 
     def _entry(self, path: str, name: str) -> None:
         try:
@@ -146,6 +147,14 @@ class Packer:
         self._out.write(data)
 
 
+def _listed(directory: str) -> Iterator[str]:
+    try:
+        names = sorted(os.listdir(directory))
+    except (FileNotFoundError, NotADirectoryError):
+        names = []  # it went while we were on the way
+    return iter([os.path.join(directory, name) for name in names])
+
+
 def _is_still(path: str, status: os.stat_result) -> bool:
     """Whether what was seen at the path is there still."""
     try:
@@ -167,9 +176,8 @@ def _extended_attributes(path: str) -> dict[str, str]:
 def main() -> int:
     """Confine the process and write the archive to stdout. Exit status 2 with the reason on stderr."""
     layer = "--layer" in sys.argv[1:-1]
-    os.chdir(sys.argv[-1])
-    os.chroot(".")
     try:
+        view.enter(sys.argv[-1], ())
         Packer(sys.stdout.buffer, layer=layer).run()
     except BrokenPipeError:
         os.dup2(os.open("/", os.O_RDONLY), sys.stdout.fileno())  # nobody reads: nothing more to flush or say

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -12,7 +12,7 @@ _CHUNK = 1 << 20
 _COMMAND = (sys.executable, "-I", "-X", "utf8", "-m", "fairway.runtime.images.pack")
 
 
-async def stream(root: str) -> AsyncIterator[bytes]:
+async def stream(root: str) -> AsyncGenerator[bytes, None]:
     """A directory as tar, in chunks. Raises System; leaving early ends the process."""
     async with _process(root, asyncio.subprocess.PIPE) as process:
         assert process.stdout

@@ -4,7 +4,7 @@ Layers that the store has already are reported so and not unpacked again; an ima
 fetched at all.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ Message = dict[str, Any]
 
 async def pull(
     store: "ImageStore", repository: str, tag: str, *, platform: str, auth: Mapping[str, str] | None
-) -> AsyncIterator[Message]:
+) -> AsyncGenerator[Message, None]:
     """``tag`` may be a digest; if it is empty and the repository carries none, all tags are pulled."""
     reference = _reference(repository, tag)
     architecture = _architecture(platform, store.architecture)
@@ -63,7 +63,9 @@ def _architecture(platform: str, default: str) -> str:
     return rest.partition("/")[0] or (default if first == "linux" else first)
 
 
-async def _pull_one(store: "ImageStore", name: Reference, registry: Registry) -> AsyncIterator[Message]:
+async def _pull_one(
+    store: "ImageStore", name: Reference, registry: Registry
+) -> AsyncGenerator[Message, None]:
     manifest = await registry.resolve()
     yield {"status": f"Pulling from {name.path}", "id": name.tag or name.digest}
     names = [name.with_digest(manifest.digest)]
@@ -85,7 +87,7 @@ async def _pull_one(store: "ImageStore", name: Reference, registry: Registry) ->
 
 async def _transfer(
     store: "ImageStore", registry: Registry, manifest: Manifest, directory: Path, names: list[Reference]
-) -> AsyncIterator[Message]:
+) -> AsyncGenerator[Message, None]:
     for digest in manifest.layers:
         yield _layer("Pulling fs layer", digest)
     async for digest in registry.fetch(manifest, directory):

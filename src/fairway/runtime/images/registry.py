@@ -24,6 +24,7 @@ import msgspec
 
 from fairway.model.errors import InvalidParameter, NotFound, System
 from fairway.model.reference import DEFAULT_DOMAIN, Reference, is_digest
+from fairway.runtime.images import manifest as manifests
 from fairway.runtime.images.bundle import choose
 from fairway.runtime.images.workspace import in_thread
 
@@ -246,13 +247,13 @@ def insecure_registry(domain: str, configured: Sequence[str]) -> bool:
         address = ipaddress.ip_address(host)
     except ValueError:
         return False
-    networks = [ipaddress.ip_network(c) for c in configured if "/" in c]
+    networks = [ipaddress.ip_network(c, strict=False) for c in configured if "/" in c]
     return address.is_loopback or any(address in network for network in networks)
 
 
 def _decoded(data: bytes) -> dict[str, Any]:
     try:
-        return msgspec.json.decode(data, type=dict[str, Any])
+        return manifests.decode(data)
     except msgspec.DecodeError as error:
         raise System(f"the registry sent something malformed: {error}") from None
 

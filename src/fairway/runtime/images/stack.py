@@ -12,8 +12,9 @@ container may be changing.
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
+from fairway.runtime import trees
 from fairway.runtime.images import whiteouts
 
 MODIFIED, ADDED, DELETED = 0, 1, 2
@@ -65,72 +66,51 @@ def changes(upper: str, lower: Sequence[str]) -> list[tuple[str, int]]:
     ``docker diff`` does.
     """
     found: dict[str, int] = {}
-    with _opened(upper) as root:
-        _compare(root, Level(lower), "", found)
+    levels, paths = [Level(lower)], [""]
+    for entry in trees.walk(upper):
+        del levels[entry.depth + 1 :], paths[entry.depth + 1 :]
+        below, here = levels[-1], f"{paths[-1]}/{entry.name}"
+        _compare(entry, below, here, found)
+        if entry.is_directory:
+            levels.append(below.enter(entry.name))
+            paths.append(here)
+            with suppress(FileNotFoundError, NotADirectoryError):  # gone, or replaced, while we were looking
+                for lost in _hidden(entry, levels[-1]):
+                    _note(found, f"{here}/{lost}", DELETED)
     return sorted(found.items())
 
 
 def size(upper: str) -> int:
     """Bytes of the regular files in a tree that may be changing."""
     total = 0
-    with suppress(FileNotFoundError):  # ``fwalk`` tells ``onerror`` of what is below, but not of the top
-        for _, _, files, directory in os.fwalk(upper, onerror=_raise_unless_gone):
-            for name in files:
-                with suppress(FileNotFoundError):
-                    status = os.stat(name, dir_fd=directory, follow_symlinks=False)
-                    total += status.st_size if stat.S_ISREG(status.st_mode) else 0
+    with suppress(FileNotFoundError):
+        for entry in trees.walk(upper):
+            total += entry.status.st_size if stat.S_ISREG(entry.status.st_mode) else 0
     return total
 
 
-def _raise_unless_gone(error: OSError) -> None:
-    if not isinstance(error, FileNotFoundError):
-        raise error
-
-
-@contextmanager
-def _opened(name: str, parent: int | None = None) -> Iterator[int]:
-    descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _compare(directory: int, below: Level, path: str, found: dict[str, int]) -> None:
-    for name in sorted(os.listdir(directory)):
-        try:
-            status = os.stat(name, dir_fd=directory, follow_symlinks=False)
-            if stat.S_ISDIR(status.st_mode):
-                with _opened(name, directory) as child:
-                    _entry(child, name, status, below, path, found)
-            else:
-                _entry(None, name, status, below, path, found)
-        except (FileNotFoundError, NotADirectoryError):
-            continue  # gone, or replaced, while we were looking
-
-
-def _entry(
-    child: int | None, name: str, status: os.stat_result, below: Level, path: str, found: dict[str, int]
-) -> None:
-    here = f"{path}/{name}"
-    before = below.status(name)
-    if whiteouts.is_whiteout(status):
+def _compare(entry: trees.Entry, below: Level, here: str, found: dict[str, int]) -> None:
+    """Note what an entry at the path ``here`` changes in the level ``below``."""
+    before = below.status(entry.name)
+    if whiteouts.is_whiteout(entry.status):
         if before is not None:
             _note(found, here, DELETED)
         return
     if before is None:
         _note(found, here, ADDED)
-    elif child is None or not _same_directory(before, status):
+    elif not entry.is_directory or not _same_directory(before, entry.status):
         found.setdefault(here, MODIFIED)
-    if child is None:
-        return
-    deeper = below.enter(name)
-    if whiteouts.is_opaque(child):
-        own = set(os.listdir(child))
-        for lost in deeper.names():
-            if lost not in own:
-                _note(found, f"{here}/{lost}", DELETED)
-    _compare(child, deeper, here, found)
+
+
+def _hidden(entry: trees.Entry, below: Level) -> Iterator[str]:
+    """Names that the directory of an entry hides altogether, being opaque, and does not have itself."""
+    child = os.open(entry.name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=entry.directory)
+    try:
+        if whiteouts.is_opaque(child):
+            own = set(os.listdir(child))
+            yield from (name for name in below.names() if name not in own)
+    finally:
+        os.close(child)
 
 
 def _note(found: dict[str, int], path: str, kind: int) -> None:

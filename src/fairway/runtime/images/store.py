@@ -10,9 +10,9 @@ collected by the next removal or start.
 """
 
 import builtins
-import shutil
+import functools
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from fairway.model.container import Config, Container
 from fairway.model.errors import NotFound
 from fairway.model.image import Image, RootFilesystem
 from fairway.model.reference import Reference, parse, tagged
+from fairway.runtime import trees
 from fairway.runtime.images import configuration, init_layer, packing, saving, stack, workspace
 from fairway.runtime.images.busybox import architecture as machine_architecture
 from fairway.runtime.images.catalog import Catalog, chain_ids
@@ -34,6 +35,8 @@ from fairway.runtime.images.removal import Record, Removal
 from fairway.runtime.images.workspace import in_thread
 from fairway.runtime.images.writable import WritableLayers
 
+_KNOWN = 256
+"""Stacks of layers whose init layer is remembered: half of what it costs to prepare a root file system."""
 Message = dict[str, Any]
 """One progress message of Docker's API, a line of JSON on the wire."""
 
@@ -59,7 +62,7 @@ class ImageStore:
         """
         self.temporary = root / "tmp"
         if self.temporary.exists():
-            shutil.rmtree(self.temporary)
+            trees.remove(str(self.temporary))
         for path in (root, self.temporary, root / "init"):
             path.mkdir(parents=True, exist_ok=True, mode=0o711)
         self._init = root / "init"
@@ -69,6 +72,7 @@ class ImageStore:
         self.layers = LayerStore(root, self.temporary)
         self.index = Index(root, self.layers)
         self._writable = WritableLayers(containers, targets)
+        self._init_layer = functools.lru_cache(_KNOWN)(self._find_init_layer)
         self._collect()
 
     def list(self) -> Sequence[Image]:
@@ -169,7 +173,9 @@ class ImageStore:
         records = await in_thread(self._remove, work, used)
         return records, sum(sizes.get(what, 0) for kind, what in records if kind == "Deleted")
 
-    async def load(self, archive: AsyncIterator[bytes], *, quiet: bool = False) -> AsyncIterator[Message]:
+    async def load(
+        self, archive: AsyncIterator[bytes], *, quiet: bool = False
+    ) -> AsyncGenerator[Message, None]:
         """Images of an archive; see ``loading``. Raises InvalidParameter."""
         async for message in load(self, archive):
             if not quiet or "stream" in message:
@@ -177,7 +183,7 @@ class ImageStore:
 
     async def import_(
         self, archive: AsyncIterator[bytes], repository: str, tag: str, changes: Sequence[str], message: str
-    ) -> AsyncIterator[Message]:
+    ) -> AsyncGenerator[Message, None]:
         """One layer and a configuration made of ``changes``. Raises InvalidParameter."""
         names = [tagged(repository, tag)] if repository else []
         config = apply_changes({}, changes)
@@ -193,12 +199,12 @@ class ImageStore:
 
     async def pull(
         self, repository: str, tag: str, *, platform: str, auth: Mapping[str, str] | None
-    ) -> AsyncIterator[Message]:
+    ) -> AsyncGenerator[Message, None]:
         """From a registry; see ``pulling``. Raises NotFound, InvalidParameter, System."""
         async for message in pull(self, repository, tag, platform=platform, auth=auth):
             yield message
 
-    async def save(self, references: Sequence[str]) -> AsyncIterator[bytes]:
+    async def save(self, references: Sequence[str]) -> AsyncGenerator[bytes, None]:
         """An archive; a repository without tag stands for all its tags. Raises NotFound before any byte."""
         images = await in_thread(self._saved, references)
         with self.layers.pinned(d for saved in images for d in saved.image.layers):
@@ -209,7 +215,7 @@ class ImageStore:
             finally:
                 await in_thread(chunks.close)
 
-    async def export(self, root: str) -> AsyncIterator[bytes]:
+    async def export(self, root: str) -> AsyncGenerator[bytes, None]:
         """A mounted root filesystem as tar. Raises System."""
         async for chunk in packing.stream(root):
             yield chunk
@@ -268,12 +274,11 @@ class ImageStore:
     def _prepare(self, container: str, image: str) -> RootFilesystem:
         diff_ids = self._stack(container, image)
         with self.layers.pinned(diff_ids), workspace.disk_errors():
-            lower = self.layers.lower(diff_ids)
-            init = init_layer.ensure(lower, self._init, self.temporary)
+            lower = self._lower(diff_ids)
             self._writable.create(container, diff_ids)
         return RootFilesystem(
             target=str(self._writable.target(container)),
-            lower=(init, *lower),
+            lower=lower,
             upper=str(self._writable.upper(container)),
             work=str(self._writable.work(container)),
         )
@@ -283,9 +288,12 @@ class ImageStore:
         known = self._writable.lower(container)
         return self.find(image).layers if known is None else known
 
-    def _lower(self, diff_ids: Sequence[str]) -> Sequence[str]:
-        lower = self.layers.lower(diff_ids)
-        return (init_layer.ensure(lower, self._init, self.temporary), *lower)
+    def _lower(self, diff_ids: Sequence[str]) -> tuple[str, ...]:
+        return (self._init_layer(tuple(diff_ids)), *self.layers.lower(diff_ids))
+
+    def _find_init_layer(self, diff_ids: tuple[str, ...]) -> str:
+        """Looks into all the layers, and finds the same each time: they are named by their content."""
+        return init_layer.ensure(self.layers.lower(diff_ids), self._init, self.temporary)
 
     def _remove(self, work: Callable[[Removal], None], used: Sequence[Container]) -> Sequence[Record]:
         records: list[Record] = []

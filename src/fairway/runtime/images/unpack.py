@@ -2,8 +2,9 @@
 
 Archives come from strangers. Instead of checking every name, link and link target for a way out, the process
 makes TARGET its root before it reads the first byte, as Docker's does: there is no outside. What it needs is
-imported before that; names of users and groups are never looked up, since that would load a library from
-within. Whiteouts become overlayfs' (see ``whiteouts``), so TARGET serves as a lower directory as it is.
+imported before that, and nothing after; names of users and groups are never looked up, since that would load
+a library from within. Devices cannot be opened there (``view``). Whiteouts become overlayfs' (see
+``whiteouts``), so TARGET serves as a lower directory as it is.
 
 The result depends on the archive alone, not on the layers below; that is what lets images share a layer by
 its diff id. The price, the same as Docker's: a directory that an archive uses without declaring gets 0755.
@@ -12,7 +13,7 @@ Prints the sum of the regular files' sizes in bytes. Exit status 1: the archive 
 failed; stderr says what.
 """
 
-# ruff: noqa: PTH101, PTH102, PTH103, PTH106, PTH108, PTH112, PTH118, PTH208, PTH211
+# ruff: noqa: PTH101, PTH102, PTH108, PTH112, PTH118, PTH120, PTH211
 # Names here are whatever an archive or a container made them; os takes them as they are, one call each.
 
 import errno
@@ -23,6 +24,8 @@ import tarfile
 from contextlib import suppress
 from typing import BinaryIO
 
+from fairway.runtime import trees
+from fairway.runtime.copying import view
 from fairway.runtime.images import whiteouts
 from fairway.runtime.images.strict_tar import BadArchive, StrictTarInfo
 
@@ -51,7 +54,7 @@ class Unpacker:
     def _entry(self, archive: tarfile.TarFile, entry: tarfile.TarInfo) -> None:
         path = os.path.normpath("/" + entry.name).replace("//", "/")
         parent, name = os.path.split(path)
-        os.makedirs(parent, exist_ok=True)
+        trees.make_directories(parent)
         if name.startswith(whiteouts.PREFIX):
             self._whiteout(parent, name)
             return
@@ -90,20 +93,16 @@ class Unpacker:
             return False
         if stat.S_ISDIR(status.st_mode):
             if not keep_directory:
-                self._remove_tree(path)
+                trees.remove(path)
+                self._forget(path)
             return False
         os.unlink(path)
         return whiteouts.is_whiteout(status)
 
-    def _remove_tree(self, path: str) -> None:
-        for name in os.listdir(path):
-            child = os.path.join(path, name)
-            if stat.S_ISDIR(os.lstat(child).st_mode):
-                self._remove_tree(child)
-            else:
-                os.unlink(child)
-        os.rmdir(path)
-        self._times.pop(path, None)
+    def _forget(self, path: str) -> None:
+        """A directory that was removed, and what was below it, get no times any more."""
+        for known in [p for p in self._times if p == path or p.startswith(f"{path}/")]:
+            del self._times[known]
 
     def _create(self, archive: tarfile.TarFile, entry: tarfile.TarInfo, path: str) -> None:
         if entry.isdir():
@@ -139,6 +138,9 @@ class Unpacker:
         source = archive.extractfile(entry)
         if source is None:
             raise BadArchive(f"{entry.name}: no content")
+        if entry.issparse() and entry.size > _room(os.path.dirname(path)):
+            # Its holes, a few bytes in the archive, would fill the disk first.
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
         with os.fdopen(os.open(path, flags, 0o600), "wb") as target:
             while chunk := source.read(CHUNK):
@@ -182,13 +184,18 @@ class Unpacker:
                     raise
 
 
+def _room(directory: str) -> int:
+    """Bytes that are free on the disk of a directory."""
+    disk = os.statvfs(directory)
+    return disk.f_bavail * disk.f_frsize
+
+
 def main() -> int:
     """Confine the process, unpack, and drain the input so that the writer never sees a broken pipe."""
-    os.chdir(sys.argv[1])
-    os.chroot(".")
     os.umask(0o022)
     unpacker = Unpacker()
     try:
+        view.enter(sys.argv[1], ())
         unpacker.run(sys.stdin.buffer)
         while sys.stdin.buffer.read(CHUNK):
             pass

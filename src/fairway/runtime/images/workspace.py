@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from fairway.model.errors import System
+from fairway.runtime import trees
 
 _BUFFER = 4 << 20
 
@@ -40,7 +40,7 @@ async def directory(temporary: Path) -> AsyncIterator[Path]:
     try:
         yield path
     finally:
-        await in_thread(shutil.rmtree, path)
+        await in_thread(trees.remove, str(path))
 
 
 @asynccontextmanager

@@ -6,7 +6,6 @@ be restarted and compared; and it is what keeps those layers from being collecte
 """
 
 import os
-import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from fairway.model.errors import Conflict
+from fairway.runtime import trees
 from fairway.runtime.images import durable
 
 
@@ -26,7 +26,7 @@ class WritableLayers:
         for path in (directory, targets):
             path.mkdir(parents=True, exist_ok=True)
         for leftover in directory.glob(".gone-*"):
-            shutil.rmtree(leftover)
+            trees.remove(str(leftover))
         self._lower = {
             path.parent.name: msgspec.json.decode(path.read_bytes(), type=tuple[str, ...])
             for path in directory.glob("*/lower.json")
@@ -42,10 +42,10 @@ class WritableLayers:
 
     def create(self, container: str, diff_ids: Sequence[str]) -> None:
         """Make the layer and the mount's target; what is there is kept."""
-        for path in (self.upper(container), self.work(container)):
-            path.mkdir(parents=True, exist_ok=True, mode=0o755)
         self.target(container).mkdir(exist_ok=True)
         if container not in self._lower:
+            for path in (self.upper(container), self.work(container)):
+                path.mkdir(parents=True, exist_ok=True, mode=0o755)
             durable.write(self._directory / container / "lower.json", msgspec.json.encode(diff_ids))
             self._lower[container] = tuple(diff_ids)
 
@@ -62,7 +62,7 @@ class WritableLayers:
             doomed = Path(tempfile.mkdtemp(dir=self._directory, prefix=".gone-"))
             path.rename(doomed)
             self._lower.pop(container, None)
-            shutil.rmtree(doomed)
+            trees.remove(str(doomed))
 
     def upper(self, container: str) -> Path:
         return self._directory / container / "upper"

@@ -1,9 +1,13 @@
 """Image archives of every age: links between layers, indexes of several platforms, damage."""
 
+import bz2
+import gzip
 import hashlib
 import io
 import json
+import lzma
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +15,7 @@ import pytest
 
 from fairway.model.errors import InvalidParameter
 from fairway.runtime.images.bundle import Bundle, choose
+from fairway.runtime.images.compression import plain
 
 CONFIG = json.dumps({"rootfs": {"diff_ids": ["sha256:1", "sha256:2"]}}).encode()
 
@@ -101,3 +106,30 @@ def test_layer_count_must_match(tmp_path: Path) -> None:
 
 def test_a_lone_manifest_without_platform_is_taken() -> None:
     assert choose([{"digest": "x"}], "amd64") == {"digest": "x"}
+
+
+@pytest.mark.parametrize("kind", ["gzip", "bzip2", "xz"])
+def test_damaged_compression_is_the_archive_s_fault(kind: str, tmp_path: Path) -> None:
+    packed: dict[str, Callable[[bytes], bytes]] = {
+        "gzip": gzip.compress,
+        "bzip2": bz2.compress,
+        "xz": lzma.compress,
+    }
+    damaged = bytearray(packed[kind](b"content" * 100))
+    damaged[len(damaged) // 2] ^= 0xFF
+    path = tmp_path / "archive"
+    path.write_bytes(damaged)
+    with (
+        pytest.raises(InvalidParameter, match=r"invalid compressed data|unexpected EOF"),
+        plain(path) as stream,
+    ):
+        stream.read()
+
+
+def test_a_bundle_that_is_none_is_closed(tmp_path: Path) -> None:
+    path = tmp_path / "a.tar"
+    path.write_bytes(write(tmp_path / "b.tar", {"x": b"y"}).read_bytes()[:600] + b"no header" * 60)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with pytest.raises(InvalidParameter, match="Error processing tar file"):
+        Bundle(path, "amd64")
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
