@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine
 from msgspec.structs import replace
 
+from fairway.firewall.guard import RULES
 from fairway.firewall.ruleset import RULESET
 from fairway.kernel import dump
 from fairway.kernel.linux import LinuxKernel
@@ -43,7 +44,7 @@ class RealKernel(LinuxKernel):
     def __init__(self, host: NetnsHost) -> None:
         super().__init__(
             "machine",
-            ruleset=RULESET,
+            ruleset=RULESET + RULES,
             namespaces=host.namespaces,
             mounts=[str(host.root)],
             listeners=host.listeners,
