@@ -4,12 +4,13 @@ SHELL := /bin/bash
 # A docker command that scripts/install.sh unpacked is found last.
 export PATH := $(PATH):$(CURDIR)/.venv/bin
 
-.PHONY: help install demo run test unit fuzz load soak check format bench clean
+.PHONY: help install demo run test unit faults fuzz load soak check format bench clean
 
 help:
 	@echo "make demo    install, then two networks with real containers and real pings"
 	@echo "make test    install, then all tests (root)"
 	@echo "make unit    the tests that need no root"
+	@echo "make faults  kill and refuse the daemon at each boundary of each operation (root, a quarter of an hour)"
 	@echo "make fuzz    generated requests, packets, archives and options, for SECONDS=600 in all (root)"
 	@echo "make check   format, lint, types, layers, documentation"
 	@echo "make run     fairwayd in the foreground, on /run/fairway/fairway.sock"
@@ -42,11 +43,22 @@ test:
 	$(PYTEST) tests/unit
 	$(PYTEST) tests/contract tests/netns
 	$(PYTEST) tests/scenarios tests/suites
+	$(PYTEST) tests/faults
 	$(PYTEST) tests/fuzz tests/load
 
 unit:
 	@scripts/install.sh unit
 	$(PYTEST) tests/unit
+
+# Two hosts side by side. Each operation is told with the sums so far.
+faults: export FAULTS := all
+faults:
+	@scripts/root.sh faults
+	@scripts/install.sh dev
+	@$(REQUIREMENTS)
+	$(PYTEST) tests/faults/test_kills.py & \
+	$(PYTEST) tests/faults --ignore tests/faults/test_kills.py; \
+	rest=$$?; wait $$! && exit $$rest
 
 SECONDS ?= 600
 fuzz:

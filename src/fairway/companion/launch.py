@@ -89,7 +89,7 @@ def replace(companion: Companion, connection: socket.socket) -> None:
     except ConnectionError:
         return  # gone even faster
     except OSError as error:
-        raise System(f"the {companion.name} does not leave: {error}") from None
+        raise System(f"the {companion.name} does not leave: {reason(error)}") from None
 
 
 def shutdown(companion: Companion) -> None:
@@ -105,6 +105,11 @@ def process_id(connection: socket.socket) -> int:
     return int(pid)
 
 
+def reason(error: Exception) -> str:
+    """An error of the system in words, without its number."""
+    return str(getattr(error, "strerror", None) or error)
+
+
 def attempt(companion: Companion) -> socket.socket | None:
     """A connection to whatever companion is there, None if there is none. Raises System."""
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -117,7 +122,9 @@ def attempt(companion: Companion) -> socket.socket | None:
         return None
     except OSError as error:
         connection.close()
-        raise System(f"cannot connect to the {companion.name} at {companion.socket}: {error}") from None
+        raise System(
+            f"cannot connect to the {companion.name} at {companion.socket}: {reason(error)}"
+        ) from None
     return connection
 
 

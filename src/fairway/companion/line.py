@@ -33,10 +33,10 @@ class Line(Generic[Response]):
             except (EOFError, ConnectionError) as error:
                 self.disconnect()
                 if not known:
-                    raise System(f"the {self._companion.name} has ended: {error}") from None
+                    raise System(f"the {self._companion.name} has ended: {launch.reason(error)}") from None
             except OSError as error:
                 self.disconnect()
-                raise System(f"the {self._companion.name} does not answer: {error}") from None
+                raise System(f"the {self._companion.name} does not answer: {launch.reason(error)}") from None
         raise AssertionError("unreachable: the second turn returns or raises")
 
     def disconnect(self) -> None:

@@ -8,7 +8,9 @@ import asyncio
 import contextlib
 import os
 import signal
+import threading
 from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
 from typing import cast
 
@@ -41,6 +43,7 @@ async def run(config: Config, words: Sequence[str], assemble: Assemble) -> None:
     """Serve until SIGTERM or SIGINT; ``words`` is the command line, read again on SIGHUP. Raises Fault."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
+    loop.set_default_executor(threads(min(32, (os.cpu_count() or 1) + 4)))
     opened = listeners.open_all(config, os.environ)
     try:
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -60,6 +63,20 @@ async def run(config: Config, words: Sequence[str], assemble: Assemble) -> None:
     finally:
         for listener in opened:
             listener.close()
+
+
+def threads(count: int) -> ThreadPoolExecutor:
+    """As many threads as asyncio would take for blocking work, all of them started.
+
+    On demand, as ``ThreadPoolExecutor`` starts them, they fail on a host that has no process left: the daemon
+    could not even see to containers that end.
+    """
+    pool = ThreadPoolExecutor(count, "worker")
+    together = threading.Barrier(count + 1)
+    for _ in range(count):
+        pool.submit(together.wait)
+    together.wait()
+    return pool
 
 
 @contextlib.asynccontextmanager

@@ -243,13 +243,10 @@ class Containers:
             container = self.find(container.id)
             self._can_freeze(container, frozen=frozen)
             try:
-                await (self._core.runtime.pause if frozen else self._core.runtime.resume)(container.id)
+                await self._lifecycle.freeze(container, frozen=frozen)
             except Conflict as fault:  # its process has just ended
                 ended = fault
                 exited = self._waiters.register(container, "next-exit")
-            else:
-                state = msgspec.structs.replace(container.state, status="paused" if frozen else "running")
-                await self._core.state.commit(msgspec.structs.replace(container, state=state))
         if ended:
             await exited  # once this is answered, nobody may find it running
             raise ended

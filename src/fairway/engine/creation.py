@@ -62,11 +62,11 @@ class Creation:
         made: list[Volume] = []
         try:
             container = msgspec.structs.replace(container, mounts=await self._make_volumes(wanted, made))
-            await core.state.commit(container, *endpoints)
+            await core.state.commit(container, *endpoints, end=made)
         except BaseException:
             core.state.displace(container)
             for volume in made:
-                await self._volumes.remove(volume.name, force=True)
+                await self._volumes.give_up(volume)
             raise
         core.events.container(container, "create")
         return container, warnings
@@ -133,15 +133,14 @@ class Creation:
         for mount in wanted:
             if mount.type != "volume":
                 continue
-            known = mount.name in self._core.state.volumes
             request = VolumeRequest(
                 name=mount.name, driver=mount.driver, options=mount.driver_options, labels=mount.labels
             )
             try:
-                volume = await self._volumes.create(request, anonymous=mount.anonymous)
+                volume, new = await self._volumes.begin(request, anonymous=mount.anonymous)
             except NotFound as fault:  # the driver; the CLI would take it to be about the image
                 raise InvalidParameter(fault.message) from None
-            if not known:
+            if new:
                 made.append(volume)
             sources[mount.name] = volume.mountpoint
         return settled(wanted, sources)

@@ -31,7 +31,7 @@ from fairway.engine.tasks import Tasks
 from fairway.engine.teardown import record, withdraw_wholly
 from fairway.engine.waiters import Waiters
 from fairway.model.container import Container, Exit, State
-from fairway.model.errors import Fault, NotFound
+from fairway.model.errors import Conflict, Fault, NotFound
 from fairway.model.network import Network
 from fairway.plan import Fact, Overlay, Plan, difference, establish, withdraw
 
@@ -172,6 +172,36 @@ class Lifecycle:
         await record(self._core, failed, *self._core.state.endpoints_of(container.id), end=failed)
         self.sharing.left(current.joined)
         self._waiters.exited(container.id, Exit(code=code, finished=self._core.clock.now()))
+
+    # Freezing.
+
+    async def freeze(self, container: Container, *, frozen: bool) -> None:
+        """Freeze or thaw a running container; the caller holds its lock. On failure it is as before."""
+        core = self._core
+        state = msgspec.structs.replace(container.state, status="paused" if frozen else "running")
+        await core.state.commit(
+            msgspec.structs.replace(container, state=state), begin=container, before=container
+        )
+        try:
+            await (core.runtime.pause if frozen else core.runtime.resume)(container.id)
+            await core.state.commit(end=container)
+        except BaseException as e:
+            await record(core, container, end=container)
+            if not isinstance(e, Conflict):  # which says that it has ended
+                await self.settle_freezer(container)
+            raise
+
+    async def settle_freezer(self, container: Container) -> None:
+        """Have the processes of a container that runs frozen exactly if the state says so."""
+        runtime = self._core.runtime
+        try:
+            await (runtime.pause if container.state.status == "paused" else runtime.resume)(container.id)
+        except Conflict:  # ended meanwhile
+            return
+        except Fault as fault:
+            self._core.log.warning(
+                "cannot freeze or thaw a container", container=container.name, error=fault.message
+            )
 
     # Ending.
 

@@ -15,7 +15,7 @@ from fairway.engine.obstacles import Obstacles
 from fairway.engine.teardown import record, withdraw_wholly
 from fairway.model.address import Cidr
 from fairway.model.container import Container
-from fairway.model.errors import Conflict, Forbidden, InvalidParameter, NotFound
+from fairway.model.errors import Conflict, Fault, Forbidden, InvalidParameter, NotFound
 from fairway.model.network import Endpoint, EndpointRequest, Network, Pool
 from fairway.model.request import NetworkRequest, PoolRequest, PruneFilter
 from fairway.plan import Plan, establish, withdraw
@@ -96,6 +96,9 @@ class Networks:
             try:
                 await self.remove(network.id)
             except (Forbidden, NotFound):  # taken into use, or removed by someone else, meanwhile
+                continue
+            except Fault as fault:  # as in Docker, the others go all the same
+                self._core.log.warning("cannot prune a network", network=network.name, error=fault.message)
                 continue
             removed.append(network.name)
         return removed

@@ -150,9 +150,11 @@ class Runtime(Protocol):
     async def update(self, container: str, host: HostConfig) -> None:
         """Have the limits of a running container be those of ``host``. Raises Conflict, System."""
 
-    async def pause(self, container: str) -> None: ...
+    async def pause(self, container: str) -> None:
+        """Freeze all processes; no error if they are."""
 
-    async def resume(self, container: str) -> None: ...
+    async def resume(self, container: str) -> None:
+        """Thaw all processes; no error if they run."""
 
     async def delete(self, container: str) -> None:
         """Remove what the runtime keeps of a container (cgroup, state, bundle); never its log.

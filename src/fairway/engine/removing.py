@@ -1,6 +1,6 @@
 """Removing containers, and who else does: ``--rm``, prune, a daemon that finds a removal cut off.
 
-bequeath the sandbox → commit "removing" → runtime, root file system, files → commit: gone → volumes
+bequeath the sandbox → commit "removing" → runtime, root file system, files, volumes → commit: all gone
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from fairway.engine.teardown import record
 from fairway.engine.volumes import Volumes
 from fairway.engine.waiters import Waiters
 from fairway.model.container import Container, Exit, Status
-from fairway.model.errors import Conflict, NotFound
+from fairway.model.errors import Conflict, Fault, NotFound
 from fairway.model.request import PruneFilter
 
 
@@ -65,38 +65,47 @@ class Removing:
     async def finish(self, container: Container) -> None:
         """Remove what an earlier daemon was removing, or should have as it ended with ``--rm``."""
         async with self._core.locks.hold(f"container/{container.id}"):
-            await self._remove(container, volumes=container.host.auto_remove)
+            await self._remove(container, volumes=True)  # see there
 
     async def remove_ended(self, container: Container) -> None:
         """``--rm``: the container and its anonymous volumes; the caller holds the lock."""
         await self._remove(container, volumes=True)
 
     async def _remove(self, container: Container, *, volumes: bool) -> None:
+        try:
+            await self._take_away(container, volumes=volumes)
+        except Fault as fault:
+            self._waiters.stays(container.id, fault)
+            raise
+
+    async def _take_away(self, container: Container, *, volumes: bool) -> None:
+        """``volumes``: those that are its own go, too. Else it forgets them first, so that a removal which is
+        cut off does not need to remember."""
         core = self._core
         if container.sandbox:
             container = await self._lifecycle.sharing.bequeath(container)
-        await core.state.commit(_with_status(container, "removing"))
-        try:
-            await core.runtime.forget(container.id)
-            await core.images.discard(container.id)
-            await asyncio.to_thread(core.files.remove, container.id)
-        except BaseException:  # as in Docker it stays, dead, and can be removed again
-            await record(core, _with_status(container, "dead"))
-            raise
-        await core.state.commit(delete=[container, *core.state.endpoints_of(container.id)])
+        going = _with_status(container, "removing")
+        if not volumes:
+            going = msgspec.structs.replace(going, mounts=())
+        await core.state.commit(going)
+        async with self._volumes.going_with(going) as own:
+            try:
+                await core.runtime.forget(container.id)
+                await core.images.discard(container.id)
+                await asyncio.to_thread(core.files.remove, container.id)
+                for volume in own:
+                    await asyncio.to_thread(core.files.remove_volume, volume.name)
+                await core.state.commit(delete=[going, *core.state.endpoints_of(container.id), *own])
+            except BaseException:  # as in Docker it stays, dead, and can be removed again
+                await record(core, _with_status(container, "dead"))
+                raise
         self._lifecycle.forget(container.id)
         core.events.container(container, "destroy")
+        for volume in own:
+            core.events.emit("volume", "destroy", volume.name, {"driver": "local"})
         self._waiters.removed(
             container.id, Exit(code=container.state.exit_code, finished=container.state.finished)
         )
-        if volumes:
-            await self._remove_volumes(container)
-
-    async def _remove_volumes(self, container: Container) -> None:
-        for mount in container.mounts:
-            volume = self._core.state.volumes.get(mount.name)
-            if volume and volume.anonymous and not self._volumes.users(volume.name):
-                await self._volumes.remove(volume.name, force=True)
 
     async def prune(self, which: PruneFilter) -> tuple[Sequence[str], int]:
         """Remove stopped containers; their ids and the bytes freed."""
@@ -109,6 +118,11 @@ class Removing:
                 size = await self._core.images.writable_size(container.id)
                 await self.remove(container.id, volumes=False, force=False, link=False)
             except (Conflict, NotFound):  # started, or removed by someone else, meanwhile
+                continue
+            except Fault as fault:  # as in Docker, the others go all the same
+                self._core.log.warning(
+                    "cannot prune a container", container=container.name, error=fault.message
+                )
                 continue
             removed.append(container.id)
             freed += size

@@ -5,6 +5,7 @@ state wants (``reconciling``). Containers that ended meanwhile are seen to as if
 removals that were cut off are finished.
 """
 
+import asyncio
 from collections.abc import Iterator
 
 import msgspec
@@ -48,6 +49,8 @@ class Restore:
                 await state.commit(delete=[state.networks[intent.id]])
             elif intent.kind == "endpoint" and intent.id in state.endpoints:
                 await self._take_back_connection(state.endpoints[intent.id])
+            elif intent.kind == "volume":
+                await self._take_back_volume(intent.id)
             elif intent.kind == "container" and intent.id in state.containers:
                 if intent.before:
                     await self._take_back_update(intent.before)
@@ -78,6 +81,18 @@ class Restore:
         container = self._core.state.containers.get(endpoint.container_id)
         left = [self._lifecycle.publishing.without(container, endpoint.network_id)] if container else []
         await self._core.state.commit(*left, delete=[endpoint])
+
+    async def _take_back_volume(self, name: str) -> None:
+        """It was being made, or removed; one that a container mounts stays."""
+        state = self._core.state
+        if any(mount.name == name for c in state.containers.values() for mount in c.mounts):
+            return
+        try:
+            await asyncio.to_thread(self._core.files.remove_volume, name)
+        except Fault as fault:
+            self._core.log.warning("a volume stays", volume=name, error=fault.message)
+        if volume := state.volumes.get(name):
+            await state.commit(delete=[volume])
 
     async def _take_back_update(self, container: Container) -> None:
         """As before the update; limits of a process that still runs may have been changed already."""
@@ -163,6 +178,8 @@ class Restore:
             if container.state.active:
                 if container.id not in running:
                     core.log.info("a container ended meanwhile", container=container.name)
+                elif container.state.running:
+                    await self._lifecycle.settle_freezer(container)
                 self._lifecycle.watch(container)
             elif container.state.status == "removing" or (
                 container.host.auto_remove and container.state.status == "exited"

@@ -55,6 +55,7 @@ class State:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="store")
+        self._writer.submit(int)  # its thread is there from now on; later the host may have none left
         self._encoder = msgspec.json.Encoder()
         self.networks: dict[str, Network] = {}
         self.containers: dict[str, Container] = {}
@@ -103,12 +104,12 @@ class State:
         delete: Iterable[Stored] = (),
         begin: Stored | None = None,
         before: Container | None = None,
-        end: Stored | None = None,
+        end: Stored | Sequence[Stored] = (),
     ) -> None:
         """Insert or replace objects and delete others, in one transaction; all or nothing.
 
-        ``begin`` marks an object as being created or, with what it was ``before``, changed; ``end`` takes the
-        mark away. A caller that is cancelled meanwhile leaves the change made.
+        ``begin`` marks an object as being created or, with what it was ``before``, changed; ``end`` takes
+        marks away. A caller that is cancelled meanwhile leaves the change made.
         """
         gone = tuple(delete)
         changes = self._changes(put, gone, begin, end, before)
@@ -123,7 +124,9 @@ class State:
                 self._put(thing)
             raise
 
-    async def record(self, *put: Stored, delete: Iterable[Stored] = (), end: Stored | None = None) -> None:
+    async def record(
+        self, *put: Stored, delete: Iterable[Stored] = (), end: Stored | Sequence[Stored] = ()
+    ) -> None:
         """Like ``commit``, of what has happened already: memory keeps it even if the store refuses."""
         gone = tuple(delete)
         self._apply(put, gone)
@@ -140,7 +143,7 @@ class State:
         put: Sequence[Stored],
         gone: Sequence[Stored],
         begin: Stored | None,
-        end: Stored | None,
+        end: Stored | Sequence[Stored],
         before: Container | None = None,
     ) -> list[Change]:
         changes: list[Change] = [Put(_KINDS[type(o)], key(o), self._encoder.encode(o)) for o in put]
@@ -148,8 +151,8 @@ class State:
         if begin is not None:
             intent = Intent(_KINDS[type(begin)], key(begin), before)
             changes.append(Put("meta", f"intent/{intent.kind}/{intent.id}", self._encoder.encode(intent)))
-        if end is not None:
-            changes.append(Delete("meta", f"intent/{_KINDS[type(end)]}/{key(end)}"))
+        ended = end if isinstance(end, Sequence) else (end,)
+        changes += [Delete("meta", f"intent/{_KINDS[type(o)]}/{key(o)}") for o in ended]
         return changes
 
     def place(self, thing: Stored) -> None:

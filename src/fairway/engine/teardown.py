@@ -21,7 +21,9 @@ async def withdraw_wholly(core: Core, plan: Plan, whose: str) -> None:
         core.log.warning("the kernel did not follow", object=whose, error=each.message)
 
 
-async def record(core: Core, *put: Stored, delete: Iterable[Stored] = (), end: Stored | None = None) -> None:
+async def record(
+    core: Core, *put: Stored, delete: Iterable[Stored] = (), end: Stored | Sequence[Stored] = ()
+) -> None:
     """Store what has happened; if the store refuses, memory has it all the same."""
     try:
         await core.state.record(*put, delete=delete, end=end)

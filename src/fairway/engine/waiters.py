@@ -5,6 +5,7 @@ import functools
 from collections.abc import Awaitable, Iterable
 
 from fairway.model.container import Container, Exit
+from fairway.model.errors import Fault
 from fairway.model.request import WaitCondition
 
 
@@ -33,6 +34,13 @@ class Waiters:
     def removed(self, container_id: str, exit_: Exit) -> None:
         _resolve(self._exit.pop(container_id, ()), exit_)
         _resolve(self._removed.pop(container_id, ()), exit_)
+
+    def stays(self, container_id: str, why: Fault) -> None:
+        """Its removal has failed: nobody waits for that any more."""
+        for future in self._removed.pop(container_id, ()):
+            if not future.done():
+                future.set_exception(why)
+                future.exception()  # seen, should its waiter have gone away
 
 
 def _forget(

@@ -47,6 +47,7 @@ class Conntrack:
         self._table = Table()
         self._gone: SimpleQueue[Flows] = SimpleQueue()
         self._pool = ThreadPoolExecutor(1, "kernel-conntrack")
+        self._pool.submit(int)  # its thread is there from now on; later the host may have none left
         self._running: list[Future[str]] = []
         """What was begun, each with the error that it ends in, empty if none."""
 
@@ -89,7 +90,7 @@ class Conntrack:
             try:
                 work()
             except OSError as error:
-                return f"cannot delete tracked connections: {error}"
+                return f"cannot delete tracked connections: {error.strerror or error}"
             return ""
 
         self._running.append(self._pool.submit(told))

@@ -15,7 +15,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from fairway.kernel.netlink import Answer, Message
+from fairway.kernel.netlink import Answer, Message, absent
 from fairway.kernel.reaper import Reaper
 from fairway.kernel.rtnetlink import (
     Link,
@@ -143,9 +143,12 @@ class Links:
                 # somebody else was faster since the look-up, and the mark went onto theirs
                 self._visits.host.exchange([set_link(name=name, alias="")])
             return _refused(kind, name, made, veth)
+        text = f"cannot set up {kind} {name}: {marked}"
         if link := self._visits.links(HOST, [name]).get(name):
-            self._visits.host.exchange([delete_link(link.index)])
-        return System(f"cannot set up {kind} {name}: {marked}")
+            (deleted,) = self._visits.host.exchange([delete_link(link.index)])
+            if deleted.code and not absent(deleted):
+                text += f"; and deleting it again failed: {deleted}: it stays, without Fairway's mark"
+        return System(text)
 
     def _raise_peers(self, made: list[tuple[int, Veth]], outcomes: list[Outcome]) -> None:
         inside: dict[str, list[tuple[int, Veth]]] = defaultdict(list)
@@ -159,8 +162,11 @@ class Links:
                 answers = [Answer(error.errno or errno.EIO, str(error))] * len(group)
             for (position, veth), answer in zip(group, answers, strict=True):
                 if answer.code:
-                    self._withdraw([veth.name])
-                    outcomes[position] = System(f"cannot bring up {veth.peer} in {namespace}: {answer}")
+                    text = f"cannot bring up {veth.peer} in {namespace}: {answer}"
+                    for left in self._withdraw([veth.name]):
+                        if isinstance(left, Fault):
+                            text += f"; and undoing failed: {left.message}"
+                    outcomes[position] = System(text)
 
     def _bridge_index(self, veth: Veth, there: dict[str, Link]) -> int:
         bridge = there.get(veth.bridge)

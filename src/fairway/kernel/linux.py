@@ -223,6 +223,6 @@ class LinuxKernel:
         try:
             return work()
         except OSError as error:
-            raise System(f"the kernel refused: {error}") from error
+            raise System(f"the kernel cannot be asked: {error.strerror or error}") from error
         finally:
             self._executor.visits.leave_all()

@@ -37,8 +37,10 @@ class Reaper:
         self._group = self._first = 1 << 30 | secrets.randbits(28)
         self._members = 0
         self._pool = ThreadPoolExecutor(1, "kernel-reaper")
+        self._pool.submit(int)  # its thread is there from now on; later the host may have none left
         self._last: Future[None] | None = None
-        self._failures: list[str] = []
+        self._failures: dict[int, str] = {}
+        """By group; tried again with each later deletion."""
 
     def doom(self, links: Sequence[Link]) -> list[str]:
         """Make the links disappear from sight and delete them soon. An error text per link, empty if well."""
@@ -59,8 +61,7 @@ class Reaper:
         if self._last is not None:
             self._last.result()
         if self._failures:
-            text, self._failures = "; ".join(self._failures), []
-            raise System(text)
+            raise System("; ".join(self._failures.values()))
 
     def close(self) -> None:
         """Finish and stop. Raises System if a deletion failed."""
@@ -93,6 +94,8 @@ class Reaper:
             self._members = joining
 
     def _reap(self, group: int) -> None:
-        (answer,) = self._channel.exchange([delete_group(group)])
-        if answer.code and not absent(answer):
-            self._failures.append(f"cannot delete links of group {group:#x}: {answer}")
+        for each in (*self._failures, group):
+            (answer,) = self._channel.exchange([delete_group(each)])
+            self._failures.pop(each, None)
+            if answer.code and not absent(answer):
+                self._failures[each] = f"cannot delete links of group {each:#x}: {answer}"

@@ -104,6 +104,16 @@ def out_of_memory(container: str) -> bool:
     return False
 
 
+def frozen(container: str) -> bool:
+    """Whether the container's processes are frozen, or about to be."""
+    for directory in directories(container):
+        for name in ("freezer.state", "cgroup.freeze"):
+            with contextlib.suppress(FileNotFoundError):
+                if (directory / name).read_text().strip() in ("FROZEN", "FREEZING", "1"):
+                    return True
+    return False
+
+
 def remove(container: str) -> None:
     """Remove the container's empty cgroups, in case the OCI runtime could not."""
     for directory in list(directories(container)):

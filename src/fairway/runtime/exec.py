@@ -20,11 +20,12 @@ import struct
 import tempfile
 import termios
 import tty
-from collections.abc import Awaitable, Generator
+from collections.abc import Awaitable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import structlog
 
 from fairway.model.errors import Conflict, System
 from fairway.model.process import ExecRequest, StreamName
@@ -36,6 +37,8 @@ from fairway.runtime.openat import reopen
 from fairway.runtime.paths import Paths
 from fairway.runtime.select import Program
 from fairway.runtime.streams import GRACE, FdStreams
+
+_log = structlog.get_logger(__name__)
 
 LOST = 255
 """Exit code of an exec whose own nobody saw."""
@@ -85,22 +88,21 @@ async def start(
 
     Raises InvalidParameter with Docker's text when the program cannot be started.
     """
-    directory = Path(tempfile.mkdtemp(dir=paths.execs))
-    (directory / "process.json").write_bytes(msgspec.json.encode(spec))
-    pipes = _Pipes(request, directory, handed_over=program.name == "crun")
-    try:
-        child = _spawn(program, paths, container, directory, pipes)
-        ending = asyncio.create_task(child.wait())
-        pid = await _started(directory, ending)
-        if pid:
-            await pipes.receive()
-    except BaseException:
-        pipes.streams.close()
-        raise
-    finally:
-        pipes.close_child_side()
+    with _directory(paths) as directory:
+        (directory / "process.json").write_bytes(msgspec.json.encode(spec))
+        pipes = _Pipes(request, directory, handed_over=program.name == "crun")
+        try:
+            child = _spawn(program, paths, container, directory, pipes)
+            ending = asyncio.create_task(child.wait())
+            pid = await _started(directory, ending)
+            if pid:
+                await pipes.receive()
+        except BaseException:
+            pipes.streams.close()
+            raise
+        finally:
+            pipes.close_child_side()
         reason = faults.logged(directory / "log")
-        shutil.rmtree(directory)
     if pid:
         end = asyncio.create_task(_end(child, ending, pid, pipes.streams))
         return OciExec(pid, pipes.streams, end, request.tty)
@@ -108,6 +110,19 @@ async def start(
     if "paused" in reason or "does not exist" in reason or "stopped container" in reason:
         raise Conflict(f"cannot exec in container {container}: {reason}")
     raise faults.executing(reason, list(request.argv))
+
+
+@contextlib.contextmanager
+def _directory(paths: Paths) -> Iterator[Path]:
+    """For one start. Should it stay, the daemon clears it when it ends or starts; the command runs anyway."""
+    directory = Path(tempfile.mkdtemp(dir=paths.execs))
+    try:
+        yield directory
+    finally:
+        try:
+            shutil.rmtree(directory)
+        except OSError as error:
+            _log.warning("files of an exec stay", directory=str(directory), error=error.strerror)
 
 
 def _spawn(program: Program, paths: Paths, container: str, directory: Path, pipes: "_Pipes") -> Child:

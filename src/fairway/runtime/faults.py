@@ -6,7 +6,9 @@ or directory" give 127, "permission denied" gives 126, anything else 125 (docker
 what neither knows is passed on.
 """
 
+import contextlib
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -32,6 +34,16 @@ _RUNC_PREFIX = re.compile(r"^(runc create failed|exec failed): |^" + _STARTING)
 class _Line(msgspec.Struct, frozen=True):
     msg: str
     level: str = "error"
+
+
+@contextlib.contextmanager
+def system(what: str) -> Iterator[None]:
+    """What the system refuses meanwhile becomes a fault: "cannot ``what``: No space left on device: FILE"."""
+    try:
+        yield
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        raise System(f"cannot {what}: {error.strerror or error}{where}") from error
 
 
 def logged(path: Path) -> str:

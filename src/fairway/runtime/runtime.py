@@ -30,6 +30,7 @@ from fairway.runtime import (
     command,
     conmon,
     devices,
+    faults,
     log_options,
     logs,
     machine,
@@ -86,6 +87,7 @@ class OciRuntime:
         conmon_path = command.find("conmon", "conmon")
         program = await choose(prefer)
         paths.make()
+        _clear_execs(paths)  # a daemon that was killed left them; it alone waited for them
         return cls(paths, program, conmon_path, machine.read())
 
     def settle(self, host: HostConfig) -> HostConfig:
@@ -98,10 +100,11 @@ class OciRuntime:
         if self._paths.bundle(container.id).exists():
             await self.delete(container.id)
         try:
-            config = await asyncio.to_thread(self._prepare, launch)
-            return await conmon.start(
-                self._conmon, self._program, self._paths, container, config["process"]["args"]
-            )
+            with faults.system(f"create container {container.id}"):
+                config = await asyncio.to_thread(self._prepare, launch)
+                return await conmon.start(
+                    self._conmon, self._program, self._paths, container, config["process"]["args"]
+                )
         except BaseException:
             await asyncio.shield(self.delete(container.id))
             raise
@@ -162,16 +165,19 @@ class OciRuntime:
         if not self._alive(container):
             raise Conflict(f"container {container} is not running")
         limits = resources.build(host, block_weight=self._machine.block_weight, unlimited=True)
-        await asyncio.to_thread(self._paths.limits(container).write_bytes, msgspec.json.encode(limits))
+        with faults.system(f"update container {container}"):
+            await asyncio.to_thread(self._paths.limits(container).write_bytes, msgspec.json.encode(limits))
         await self._run("update", container, "--resources", str(self._paths.limits(container)))
 
     async def pause(self, container: str) -> None:
-        """Freeze all processes."""
-        await self._run("pause", container)
+        """See ``Runtime``."""
+        if not cgroups.frozen(container):
+            await self._run("pause", container)
 
     async def resume(self, container: str) -> None:
-        """Thaw all processes."""
-        await self._run("resume", container)
+        """See ``Runtime``."""
+        if cgroups.frozen(container):
+            await self._run("resume", container)
 
     async def _run(self, verb: str, container: str, *options: str) -> None:
         """One verb of the runtime. Raises Conflict when the container is not there for it, else System."""
@@ -261,16 +267,31 @@ class OciRuntime:
         if not bundle.exists():
             return
         monitor = conmon.read_pid(self._paths.monitor_pid(container))
-        status, output = 0, ""
-        if (self._paths.state / container).exists():
-            argv = [self.path, "--root", str(self._paths.state), "delete", "--force", container]
-            status, output = await command.run(argv)
+        output = await self._have_deleted(container)
         await self._let_monitor_end(monitor, container)
+        if output and self._alive(container):
+            raise System(f"cannot delete container {container}: {output}")
         if task := self._ends.pop(container, None):
             await asyncio.wait({task}, timeout=1)
-        await asyncio.to_thread(self._clear, container)
-        if status and (self._paths.state / container).exists():
-            raise System(f"cannot delete container {container}: {output}")
+        with faults.system(f"delete container {container}"):
+            await asyncio.to_thread(self._clear, container)
+
+    async def _have_deleted(self, container: str) -> str:
+        """The runtime's ``delete``; why it failed, empty if well. Then, too, the process is killed.
+
+        What it does not delete of an ended container is cleared here: the program may be missing, or broken.
+        """
+        if not (self._paths.state / container).exists():
+            return ""
+        argv = [self.path, "--root", str(self._paths.state), "delete", "--force", container]
+        try:
+            status, output = await command.run(argv)
+        except System as fault:
+            status, output = 1, fault.message
+        if not status:
+            return ""
+        await self.kill(container, signals.SIGKILL)
+        return output or f"{self.name} delete: exit status {status}"
 
     async def _let_monitor_end(self, monitor: int, container: str) -> None:
         """conmon ends by itself after its container; one that does not is ended."""
@@ -283,11 +304,14 @@ class OciRuntime:
                 os.kill(monitor, signals.SIGKILL)
 
     def _clear(self, container: str) -> None:
+        """The bundle last: by it the next start finds what a daemon that was killed here has left."""
         mounting.unmount(self._paths.shm(container))
         cgroups.remove(container)
-        shutil.rmtree(self._paths.bundle(container), ignore_errors=True)
         self._paths.exit(container).unlink(missing_ok=True)
         (self._paths.sockets / container).unlink(missing_ok=True)
+        for directory in (self._paths.state / container, self._paths.bundle(container)):
+            if directory.exists():
+                shutil.rmtree(directory)
 
     async def attach(self, container: str) -> attach.AttachStreams:
         """See ``Runtime``. Raises NotFound or System when the container is not there."""
@@ -315,7 +339,8 @@ class OciRuntime:
             own_home=user_spec == container.config.user,
             available=self._machine.capabilities,
         )
-        return await execution.start(self._program, self._paths, container.id, request, spec)
+        with faults.system(f"exec in container {container.id}"):
+            return await execution.start(self._program, self._paths, container.id, request, spec)
 
     def logs(
         self,
@@ -381,6 +406,10 @@ class OciRuntime:
 
     async def cleanup(self) -> None:
         """At shutdown: remove the parent cgroup if no container uses it, and leftovers of execs."""
-        for directory in self._paths.execs.iterdir():
-            shutil.rmtree(directory, ignore_errors=True)
+        _clear_execs(self._paths)
         await asyncio.to_thread(cgroups.remove_parent, oci.CGROUP_PARENT)
+
+
+def _clear_execs(paths: Paths) -> None:
+    for directory in paths.execs.iterdir():
+        shutil.rmtree(directory, ignore_errors=True)

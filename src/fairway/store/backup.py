@@ -16,7 +16,7 @@ import os
 import shlex
 import sqlite3
 import threading
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -42,15 +42,21 @@ class Backup:
         self._lock = threading.Lock()
         self._taking = threading.Lock()
         self._timer: threading.Timer | None = None
+        self._stale = False
         self._told = ""
 
     def changed(self) -> None:
         """The state file was written: copy it soon."""
         with self._lock:
+            self._stale = True
             if self._timer is None:
-                self._timer = threading.Timer(self._delay, self._due)
-                self._timer.daemon = True
-                self._timer.start()
+                timer = threading.Timer(self._delay, self._due)
+                timer.daemon = True
+                try:
+                    timer.start()
+                except RuntimeError:  # the host has no thread left: what was written stays, the copy waits
+                    return
+                self._timer = timer
 
     def close(self) -> None:
         """Copy what was not yet, and no more from here on."""
@@ -58,6 +64,7 @@ class Backup:
             timer, self._timer = self._timer, None
         if timer:
             timer.cancel()
+        if self._stale:
             self.update()
         with self._taking:  # one that is under way
             pass
@@ -74,8 +81,10 @@ class Backup:
         """Replace the copy; what keeps it from that is logged, once. Whether that went well."""
         try:
             with self._taking:
+                self._stale = False
                 self.take(self.path)
         except Fault as fault:
+            self._stale = True
             if fault.message != self._told:
                 _log.warning("the state has no new backup", error=fault.message)
             self._told = fault.message
@@ -102,7 +111,8 @@ class Backup:
         except (sqlite3.Error, OSError) as e:
             raise System(f"cannot copy the state file {self._path}: {e}") from e
         finally:
-            new.unlink(missing_ok=True)
+            with suppress(OSError):  # the next copy begins with this, and says what is in its way
+                new.unlink(missing_ok=True)
 
     def damage(self, problem: str) -> System:
         """The state file cannot be used for this reason; the text says how to recover."""

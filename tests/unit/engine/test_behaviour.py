@@ -140,8 +140,7 @@ async def test_who_is_told_that_it_does_not_run_is_told_when_that_is_so_for_all(
         world.runtime.end(id_, 137)
         raise Conflict(f"container {id_} is not running")
 
-    if noticed == "by the freezing":
-        monkeypatch.setattr(world.runtime, "pause", ended)
+    monkeypatch.setattr(world.runtime, "pause", ended)
     monkeypatch.setattr(world.runtime, "resume", ended)
     with pytest.raises(Conflict, match="is not running"):
         await getattr(world.engine.containers, verb)("cc")

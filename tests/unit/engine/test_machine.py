@@ -118,7 +118,7 @@ class Machine(RuleBasedStateMachine):
             auto_remove=auto_remove and policy == "no",
         )
         exposed: dict[str, dict[str, Any]] = {} if mode.startswith("container:") else {"80/tcp": {}}
-        config = Config(image="busybox", exposed_ports=exposed)
+        config = Config(image="busybox", exposed_ports=exposed, volumes={"/data": {}})
         request = ContainerRequest(name=name, config=config, host=host)
         container, _ = await self.engine.containers.create(request)
         return container.id
@@ -221,7 +221,7 @@ class Machine(RuleBasedStateMachine):
         self.do(*(self._verb(random) for _ in range(count)))
         self.kernel.fail = None
 
-    @rule(random=randoms, where=st.sampled_from(["create", "start", "update"]))
+    @rule(random=randoms, where=st.sampled_from(["create", "start", "update", "freeze"]))
     def runtime_refuses(self, random: Random, where: str) -> None:
         setattr(self.world.runtime, f"fail_{where}", System("the runtime refuses"))
         self.do(*(self._verb(random) for _ in range(2)))
@@ -334,6 +334,9 @@ class Machine(RuleBasedStateMachine):
             assert endpoint.network_id in state.networks
         assert set(state.host_interfaces) == {e.host_interface for e in state.endpoints.values()} - {""}
         assert self.world.images.prepared <= set(state.containers)
+        assert self.world.runtime.frozen == {c.id for c in active.values() if c.state.status == "paused"}
+        assert self.world.files.volumes == set(state.volumes)
+        assert set(state.volumes) == {m.name for c in state.containers.values() for m in c.mounts if m.name}
         assert set(self.engine._lifecycle._overlays) <= set(state.containers)
         self._check_addresses()
         self._check_names(owners)

@@ -8,10 +8,10 @@ import pytest
 from fairway.engine.dependence import by_dependence
 from fairway.model.address import Address as AddressText
 from fairway.model.address import Cidr
-from fairway.model.container import Config, HostConfig, PortBinding, RestartPolicy
+from fairway.model.container import Config, HostConfig, MountRequest, PortBinding, RestartPolicy
 from fairway.model.errors import Conflict, InvalidParameter, NotFound, System
 from fairway.model.network import EndpointRequest
-from fairway.model.request import ContainerRequest, NetworkRequest
+from fairway.model.request import ContainerRequest, NetworkRequest, PruneFilter, VolumeRequest
 from fairway.plan import Address, Fact, HeldPort, Namespace, Plan, Resolver, Route, Step, Veth, establish
 from unit.engine.world import World
 
@@ -402,3 +402,96 @@ async def test_an_address_that_the_host_lacks_is_tried_once(
         await world.run("cc", port_bindings={"80/tcp": (PortBinding(host_ip="192.0.2.1"),)})
     assert len(tried) == 1
     assert not world.core_ports._held
+
+
+@pytest.mark.parametrize("told", [False, True])
+async def test_a_freeze_that_was_cut_off_is_taken_back(world: World, told: bool) -> None:
+    """Otherwise nothing could stop a container that is frozen and said to run."""
+    container = await world.run("aa")
+    if told:
+        await world.engine.containers.pause("aa")
+    before = world.engine.containers.find("aa")
+    changed = msgspec.structs.replace(before.state, status="running" if told else "paused")
+    await world.core.state.commit(msgspec.structs.replace(before, state=changed), begin=before, before=before)
+    world.runtime.frozen ^= {container.id}
+    await world.restart()
+    assert world.engine.containers.find("aa").state.status == before.state.status
+    assert (container.id in world.runtime.frozen) == told
+
+
+async def test_a_pause_that_fails_leaves_the_container_running(world: World) -> None:
+    container = await world.run("aa")
+    world.runtime.fail_freeze = System("cannot pause")
+    with pytest.raises(System, match="cannot pause"):
+        await world.engine.containers.pause("aa")
+    world.runtime.fail_freeze = None
+    assert world.engine.containers.find("aa").state.status == "running"
+    assert container.id not in world.runtime.frozen
+    await world.restart()
+    assert world.engine.containers.find("aa").state.status == "running"
+
+
+async def test_a_volume_of_a_container_that_never_was_goes(world: World) -> None:
+    volume, new = await world.engine.volumes.begin(VolumeRequest(name="data"))
+    assert new and world.files.volumes == {volume.name}
+    await world.restart()
+    assert not world.files.volumes and not world.engine.volumes.all()
+
+
+async def test_a_volume_that_another_container_uses_meanwhile_stays(world: World) -> None:
+    await world.engine.volumes.begin(VolumeRequest(name="data"))
+    await create(world, "aa", binds=("data:/data",))
+    await world.restart()
+    assert world.files.volumes == {"data"} == {v.name for v in world.engine.volumes.all()}
+
+
+@pytest.mark.parametrize("volumes", [False, True])
+async def test_a_removal_that_was_cut_off_is_finished_as_it_was_asked_for(
+    world: World, volumes: bool
+) -> None:
+    await create(world, "aa", mounts=(MountRequest(type="volume", target="/data"),))
+    (name,) = world.files.volumes
+    container = world.engine.containers.find("aa")
+
+    async def fail(_: str) -> None:
+        raise OSError("as good as dead")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(world.runtime, "forget", fail)
+        patch.setattr(world.core.state, "record", fail)
+        with pytest.raises(TypeError):  # what a dead daemon would not have recorded
+            await world.engine.containers.remove("aa", volumes=volumes, force=False, link=False)
+    assert world.core.state.containers[container.id].state.status == "removing"
+    await world.restart()
+    assert not world.engine.containers.all()
+    assert world.files.volumes == (set() if volumes else {name})
+
+
+async def test_who_waits_for_a_removal_that_fails_is_told(world: World) -> None:
+    await world.run("aa", auto_remove=True)
+    container = world.engine.containers.find("aa")
+    waiter = world.engine.containers.waiter("aa", "removed")
+
+    async def mounted(_: str) -> None:
+        raise Conflict("root filesystem is mounted")
+
+    world.images.discard = mounted  # type: ignore[method-assign, assignment]
+    world.runtime.end(container.id, 0)
+    with pytest.raises(Conflict, match="mounted"):
+        await waiter
+    assert world.engine.containers.find("aa").state.status == "dead"
+
+
+async def test_what_cannot_be_pruned_does_not_keep_the_rest(world: World) -> None:
+    stuck = await create(world, "aa")
+    await create(world, "bb")
+    remove = world.files.remove
+
+    def refuse(id_: str) -> None:
+        if id_ == stuck:
+            raise System("cannot remove")
+        remove(id_)
+
+    world.files.remove = refuse  # type: ignore[method-assign, assignment]
+    await world.engine.containers.prune(PruneFilter())
+    assert [(c.name, c.state.status) for c in world.engine.containers.all()] == [("aa", "dead")]

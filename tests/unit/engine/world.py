@@ -25,7 +25,7 @@ from fairway.ipam.subnets import DEFAULT_POOLS, ula_pool
 from fairway.kernel.fake import FakeKernel
 from fairway.model.container import Config, Container, Exit, HostConfig
 from fairway.model.dns import NetworkNames, Zone
-from fairway.model.errors import Fault, NotFound, System
+from fairway.model.errors import Conflict, Fault, NotFound, System
 from fairway.model.image import Image, RootFilesystem
 from fairway.model.network import EndpointRequest
 from fairway.model.process import Launch, StreamName
@@ -92,6 +92,8 @@ class FakeRuntime:
         self.fail_start: Fault | None = None
         self.fail_attach: Fault | None = None
         self.fail_update: Fault | None = None
+        self.fail_freeze: Fault | None = None
+        self.frozen: set[str] = set()
         self.limits: dict[str, HostConfig] = {}
         """What was asked for while the container ran."""
         self.before_start: Callable[[], Awaitable[None]] | None = None
@@ -131,6 +133,7 @@ class FakeRuntime:
         return await asyncio.shield(self.ends[container])
 
     def end(self, container: str, code: int) -> None:
+        self.frozen.discard(container)
         self.ends[container].set_result(Exit(code=code, finished=self._clock.now()))
 
     async def kill(self, container: str, signal: int) -> None:
@@ -143,9 +146,17 @@ class FakeRuntime:
             raise self.fail_update
         self.limits[container] = host
 
-    async def pause(self, container: str) -> None: ...
+    async def pause(self, container: str) -> None:
+        if self.fail_freeze:
+            raise self.fail_freeze
+        if container not in await self.running():
+            raise Conflict(f"container {container} is not running")
+        self.frozen.add(container)
 
-    async def resume(self, container: str) -> None: ...
+    async def resume(self, container: str) -> None:
+        if self.fail_freeze:
+            raise self.fail_freeze
+        self.frozen.discard(container)
 
     async def delete(self, container: str) -> None:
         await self.kill(container, 9)

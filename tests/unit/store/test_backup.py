@@ -82,3 +82,29 @@ def test_what_keeps_it_from_being_made_stops_nothing(path: Path) -> None:
         store.load(lambda row: None)
         put(store, "b")
     assert names(path) == {"a", "b"}
+
+
+def test_a_host_without_threads_keeps_what_was_written(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The transaction is done: that its copy has to wait must not look like a failure of it."""
+    store = SqliteStore(path, backup_delay=60)
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        put(store, "a")
+    store.close()
+    assert names(path) == names(Path(f"{path}.backup")) == {"a"}
+
+
+def test_a_leftover_that_cannot_be_removed_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    SqliteStore(path).close()
+
+    def refuse(_: Path, missing_ok: bool = False) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", refuse)
+        with pytest.raises(System, match=r"cannot copy the state file .* not permitted"):
+            Backup(path, 60).take(Path(f"{path}.backup"))
