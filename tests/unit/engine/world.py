@@ -431,8 +431,7 @@ class World:
             events=Events(self.clock),
             log=structlog.get_logger(),
         )
-        if self._mortal:
-            core.state._writer = Inline()
+        core.state._writer = Inline()  # a thread would wait for its turn while tests count turns of the loop
         return Engine(core, _no_facts)
 
     async def restart(self) -> Engine:
