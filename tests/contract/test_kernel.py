@@ -356,7 +356,8 @@ async def test_the_table_is_read_with_its_counters(world: World) -> None:
     counted = await world.kernel.counted()
     assert counted.installed
     assert counted.elements.keys() == {f for f in world.network().facts() if isinstance(f, Element)}
-    assert {count.packets for count in counted.elements.values() if count} <= {0}
+    own = "same"  # counts an IGMP report of the bridge itself, which comes at a time of its own
+    assert {n.packets for each, n in counted.elements.items() if n and each.table_object != own} <= {0}
     listing = await world.kernel.listing()
     assert listing.startswith("table inet fairway {\n")
     assert "br-1" in listing

@@ -57,7 +57,16 @@ class Creation:
             links=self._links(request),
         )
         requested(container)  # raises for ports that no host could publish
-        # The name is taken from here on: everything after may fail and then gives it back.
+        async with core.locks.hold(f"container/{container.id}"):  # who finds it already, waits
+            container = await self._established(container, endpoints, wanted)
+        core.events.container(container, "create")
+        return container, warnings
+
+    async def _established(
+        self, container: Container, endpoints: Sequence[Endpoint], wanted: Sequence[Wanted]
+    ) -> Container:
+        """With its volumes, and durable. The name is taken at once: what fails later gives it back."""
+        core = self._core
         core.state.place(container)
         made: list[Volume] = []
         try:
@@ -68,8 +77,7 @@ class Creation:
             for volume in made:
                 await self._volumes.give_up(volume)
             raise
-        core.events.container(container, "create")
-        return container, warnings
+        return container
 
     async def _forwarding(self, mode: str) -> list[str]:
         """Docker's warning where no packet leaves a network (``--ip-forward=false``)."""

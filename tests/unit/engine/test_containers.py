@@ -445,3 +445,16 @@ async def test_what_the_kernel_could_not_take_is_refused(world: World, asked: di
 async def test_what_the_host_could_not_take_is_refused(world: World, asked: dict[str, Any]) -> None:
     with pytest.raises(InvalidParameter):
         await create(world, "cc", **asked)
+
+
+async def test_who_removes_a_container_that_is_being_created_waits_for_it(world: World) -> None:
+    """Else its volume stays, and the container comes back."""
+    request = ContainerRequest(name="cc", config=Config(image="busybox", volumes={"/data": {}}))
+    creating = asyncio.ensure_future(world.engine.containers.create(request))
+    while not world.core.state.container_named("cc"):
+        await asyncio.sleep(0)
+    await world.engine.containers.remove("cc", volumes=True, force=False, link=False)
+    await creating
+    assert world.engine.containers.all() == []
+    assert world.core.state.volumes == {}
+    assert world.files.volumes == set()
