@@ -239,7 +239,17 @@ class Host:
                 same = os.readlink(entry / "ns/mnt") == own
                 if same or (marker in (entry / "cmdline").read_bytes() and entry.name != str(os.getpid())):
                     found.append(int(entry.name))
+        found += self._processes_of_containers()
         return [p for p in found if p not in (os.getpid(), os.getppid())]
+
+    def _processes_of_containers(self) -> list[int]:
+        """Those whose monitor was killed belong to a container's cgroup and to nothing else of this host."""
+        found: list[int] = []
+        for container in (self.directory / "data/containers").glob("*"):
+            for group in Path("/sys/fs/cgroup").glob(f"*/fairway/{container.name}/cgroup.procs"):
+                with contextlib.suppress(OSError):
+                    found += map(int, group.read_text().split())
+        return found
 
 
 @contextlib.contextmanager

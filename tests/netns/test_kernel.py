@@ -194,6 +194,14 @@ async def test_links_with_nothing_of_their_own_are_not_looked_at(
     assert {link.name for link in read} == {"lo", "v0", "v1"}
 
 
+async def test_other_programs_tables_with_a_flag_can_be_read(host: NetnsHost, kernel: LinuxKernel) -> None:
+    """libnftables 1.0.6 lists the flag as whatever lies in memory."""
+    host.run("nft 'add table inet theirs { flags dormant; }'")
+    host.run("nft add chain inet theirs f '{ type filter hook forward priority 0; policy drop; }'")
+    (table,) = (await kernel.foreign_filters()).tables
+    assert (table.name, table.policies) == ("inet theirs", {"f": "drop"})
+
+
 async def test_two_daemons_do_not_see_each_other(host: NetnsHost, kernel: LinuxKernel) -> None:
     other = host.kernel("another")
     try:

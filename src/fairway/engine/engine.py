@@ -84,7 +84,8 @@ class Engine:
         await self._restore.regain()
 
     async def ports_lost(self) -> None:
-        """A new port holder holds nothing: have it hold all published ports."""
+        """A new port holder holds nothing: have it keep the table that translates, and hold all ports."""
+        await self._core.kernel.install()
         await self._restore.regain()
 
     async def close(self) -> None:

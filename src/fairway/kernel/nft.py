@@ -10,6 +10,7 @@ have to be encoded here; text is what the documentation shows and what an admini
 
 import ctypes
 import json
+import re
 import threading
 from typing import Any
 
@@ -22,6 +23,11 @@ _TERSE = 1 << 11
 _LARGE = 1 << 14
 """Characters in and out from which on the library's passing need is worth giving back: 6 KB an element."""
 _LOCK = threading.Lock()
+_FLAGS = re.compile(
+    r'("table": \{"family": "\w+", "name": "[^"]*", "handle": \d+), "flags": .*?'
+    r'(?=\}\}(?:, \{"\w+": \{|\]\}\s*$))',
+    re.DOTALL,
+)
 
 
 class NftError(Exception):
@@ -51,10 +57,12 @@ class Nft:
         self._run(command, 0)
 
     def query(self, command: str, *, terse: bool = False) -> list[dict[str, Any]]:
-        """What a list command reports (libnftables-json(5)); ``terse``: no elements. Raises NftError."""
+        """What a list command reports (libnftables-json(5)); ``terse``: no elements.
+
+        Raises NftError; System if what the library writes cannot be read.
+        """
         output = self._run(command, _JSON | (_TERSE if terse else 0))
-        found: list[dict[str, Any]] = json.loads(output)["nftables"] if output else []
-        return found
+        return parse(output) if output else []
 
     def listing(self, command: str) -> str:
         """What a list command prints for people. Raises NftError."""
@@ -64,13 +72,28 @@ class Nft:
         with _LOCK:
             self._library.nft_ctx_output_set_flags(self._context, flags)
             code = self._library.nft_run_cmd_from_buffer(self._context, command.encode())
-            output: str = self._library.nft_ctx_get_output_buffer(self._context).decode()
+            output: str = self._library.nft_ctx_get_output_buffer(self._context).decode(errors="replace")
             errors = self._library.nft_ctx_get_error_buffer(self._context).decode()
         if len(command) + len(output) > _LARGE:
             libc.trim_memory()
         if code:
             raise NftError(_complaint(errors))
         return output
+
+
+def parse(output: str) -> list[dict[str, Any]]:
+    """The entries of a listing in JSON. Raises System.
+
+    For a table with one flag the library (1.0.6) writes whatever lies in memory, which may be no JSON.
+    """
+    try:
+        found: list[dict[str, Any]] = json.loads(output)["nftables"]
+    except ValueError:
+        try:
+            found = json.loads(_FLAGS.sub(r"\1", output))["nftables"]
+        except ValueError as error:
+            raise System(f"what libnftables lists is no JSON: {error}") from error
+    return found
 
 
 def _complaint(errors: str) -> str:
