@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from daemon_host import Host, running_host
+from faults.auditor import audit_host
 from load.footprint import everything, left, sizes
 from load.wire import Client, Reply
 from thread_host import enter, in_thread
@@ -170,6 +171,7 @@ def test_nothing_grows(host: Host) -> None:
     print(f"{CYCLES} cycles\n{'':28} {'before':>8} {'after':>8}")
     print("\n".join(f"{what:28} {count:8} {after[what]:8}" for what, count in before.items()))
     assert not left(there, everything(host))
+    assert audit_host(host) == []
     problems = [line for line in host.log().splitlines() if "error" in line or "Traceback" in line]
     assert not problems, "\n".join(problems[:20])
     for what, count in before.items():

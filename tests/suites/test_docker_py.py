@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from daemon_host import Host, running_host
+from faults.auditor import audit_host
 
 pytestmark = pytest.mark.root
 SUITES = Path(__file__).resolve().parents[3] / "shared" / "suites"
@@ -83,3 +84,10 @@ def test_area(prepared: Path, host: Host, area: str, allowed: set[str]) -> None:
     failed = {name.rpartition("::")[2] for name, status in results.items() if status != "passed"}
     assert failed <= allowed, done.stdout
     assert len(results) > len(failed), done.stdout
+
+
+def test_nothing_is_left_by_it(host: Host) -> None:
+    """The auditor looks by itself, with what the suite left running, and once that is removed."""
+    assert audit_host(host) == []
+    host.ok("docker ps -aq | xargs -r docker rm -f -v; docker network prune -f; docker volume prune -af", 120)
+    assert audit_host(host) == []
