@@ -102,6 +102,7 @@ def host(tmp_path: Path) -> Iterator[Host]:
 def test_no_request_breaks_the_daemon(host: Host) -> None:
     world = World(host)
     world.clear()  # the layer that all containers share stays
+    host.settle()
     before = everything(host)
     world.ready()
     asked = 0
