@@ -6,8 +6,8 @@ somebody flushed is installed again. So the common case costs one transaction, a
 
 ``inet fairway`` is what packets meet, ``bridge fairway`` what frames meet on a bridge. Names of sets and
 maps are unique over both, so an element need not say in which table it is; names of chains are, too, but for
-the mark. On a kernel without nftables for bridges that table is left out: its elements are taken, and nothing
-happens.
+the mark. On a kernel without nftables for bridges that table is left out: its elements are taken and
+remembered, and nothing happens.
 
 The base ruleset is text from ``firewall/``. Two rules in a chain of each table carry the text's digest, and
 what the kernel made of it (see ``fingerprint``). Where they are missing or differ, because somebody flushed a
@@ -65,6 +65,8 @@ class Ruleset:
         self._declared = frozenset(self._homes)
         self._objects = elements.objects(text)
         self._own = frozenset((*_CHAIN.findall(text), _MARK))
+        self._unplaced: set[Element] = set()
+        """Elements of a table that this kernel cannot have."""
         self._channel: Channel | None = None
         self._context: Nft | None = None
         self.rewritten = False
@@ -140,6 +142,7 @@ class Ruleset:
         """Remove the tables that are there; whether one was. Raises System."""
         if present := self._present():
             self._command("\n".join(_deletions(present)), f"cannot remove {' and '.join(present)}")
+        self._unplaced.clear()
         return bool(present)
 
     def _present(self) -> list[str]:
@@ -154,9 +157,10 @@ class Ruleset:
         An administrator may keep sets of their own in the table. Raises System, OSError.
         """
         if self._objects is None:
-            return set(self.counted().elements)
+            return set(self.counted().elements) | self._unplaced
         channel = self._netlink()
-        return {element for each in self._objects for element in elements.read(channel, each)}
+        placed = {element for each in self._objects for element in elements.read(channel, each)}
+        return placed | self._unplaced
 
     def counted(self) -> Counted:
         """The elements, what they and the rules with a comment have counted, and the size of user chains."""
@@ -186,7 +190,7 @@ class Ruleset:
         """Add and delete elements in one transaction; per step whether it changed anything, or why not."""
         try:
             self.context().run(self._commands(steps))
-            return [self._placed(step) for step in steps]
+            return [self._placed(step) or self._remember(step) for step in steps]
         except NftError:
             return self._reconcile(steps)
         except Fault as fault:
@@ -214,13 +218,21 @@ class Ruleset:
         except Fault as fault:
             return [fault, *[False] * (len(steps) - 1)]
         outcome = iter(needed)
-        return [self._placed(step) and next(outcome) for step in steps]
+        return [next(outcome) if self._placed(step) else self._remember(step) for step in steps]
 
     def _placed(self, step: Step) -> bool:
         """Whether the element has a table to go to."""
         assert isinstance(step.fact, Element)
         name = step.fact.table_object
         return bool(self._bodies) and self._homes.get(name, TABLE) in self._bodies
+
+    def _remember(self, step: Step) -> bool:
+        """Take an element that has no table to go to; whether that is news. It counts as what holds."""
+        assert isinstance(step.fact, Element)
+        if not self._bodies or (step.fact in self._unplaced) == step.present:
+            return False
+        (self._unplaced.add if step.present else self._unplaced.discard)(step.fact)
+        return True
 
     def _commands(self, steps: Sequence[Step]) -> str:
         """Neighbouring steps on one object become one command with many elements."""
