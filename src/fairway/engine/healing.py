@@ -127,11 +127,14 @@ class Healing:
 
     def _tell(self, outcome: Outcome, repeated: bool) -> None:
         log = self._core.log
+        event = (
+            "somebody else changed what is ours" if outcome.faults else "mended what somebody else changed"
+        )
         if not repeated:
             for (kind, name), texts in grouped(outcome.differences).items():
                 more = f"; and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else ""
                 what = "; ".join(texts[:_SHOWN]) + more
-                log.warning("somebody else changed what is ours", object=f"{kind} {name}".strip(), what=what)
+                log.warning(event, object=f"{kind} {name}".strip(), what=what)
         for text in (fault.message for fault in outcome.faults):
             if text not in self._before[1]:
                 log.warning("cannot mend what somebody else changed", error=text)

@@ -212,7 +212,7 @@ async def test_a_change_that_comes_again_and_again_is_told_once(
     kernel.disturb("forwarding turned off")
     for _ in range(300):
         await asyncio.sleep(0)
-    assert capsys.readouterr().out.count("somebody else changed what is ours") == 1
+    assert capsys.readouterr().out.count("mended what somebody else changed") == 1
     kernel._establish = establish_  # type: ignore[method-assign]
     await world.quiet()
     assert await kernel.sysctl("", "net/ipv4/ip_forward") == "1"
