@@ -237,7 +237,9 @@ OPERATIONS = {
             _delete("/containers/one", force=1),
             _sharing,
             teardown=True,
-            between=lambda now, before, after: now["container /one"]["status"] in ("exited", "dead"),
+            between=lambda now, before, after: (
+                now.get("container /one", {}).get("status") in ("exited", "dead")
+            ),
         ),
         Operation("run and remove", _run_and_remove, teardown=True, between=_created, others=True),
         Operation(

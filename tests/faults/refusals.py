@@ -34,7 +34,11 @@ ERRORS = {
 _BARE = re.compile(r"^(\[Errno \d+\] .*|" + "|".join(map(re.escape, map(os.strerror, range(1, 134)))) + r")$")
 
 
-MEANS_DONE = {("netlink new address", "EEXIST"), ("netlink delete", "ENODEV")}
+MEANS_DONE = {
+    ("netlink new address", "EEXIST"),
+    ("netlink delete", "ENODEV"),
+    ("netlink set link", "ENODEV"),
+}
 """By the beginning of the label: answers by which the kernel says that it is so already. As faults they would
 be lies."""
 

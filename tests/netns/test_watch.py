@@ -16,7 +16,7 @@ from fairway.kernel.watch import LOOK, SETTLE
 from fairway.model.address import Address
 from fairway.model.errors import System
 from fairway.model.network import PortMapping
-from fairway.plan import HOST, Element, Sysctl, establish
+from fairway.plan import HOST, Element, Namespace, Sysctl, establish
 from netns_host import NetnsHost
 from packets import attached, made, network, with_uplink
 
@@ -100,6 +100,19 @@ async def test_the_file_of_a_namespace(host: NetnsHost, kernel: LinuxKernel) -> 
     ):
         await kernel.adopt(host.sandbox("absent"), pid)
     assert not Path(host.sandbox("absent")).exists()
+
+
+async def test_a_process_in_another_namespace_is_not_taken_for_its_containers(
+    host: NetnsHost, kernel: LinuxKernel
+) -> None:
+    """A privileged container may send its first process to the host's, or to a neighbour's."""
+    path = host.sandbox("server")
+    await kernel.apply(establish([Namespace(host.sandbox("client"))]))
+    subprocess.run(["umount", path], check=True)
+    for other in (host.file, host.sandbox("client")):
+        with process_in(other) as pid, pytest.raises(System, match="in a namespace that is not its"):
+            await kernel.adopt(path, pid)
+    assert inode(path) not in (inode(host.file), inode(host.sandbox("client")))
 
 
 @contextlib.contextmanager

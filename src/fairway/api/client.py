@@ -53,7 +53,7 @@ class Response:
         self._bodiless = bodiless or status in (204, 304) or 100 <= status < 200
 
     def chunks(self) -> Iterator[bytes]:
-        """The body as it arrives; closes the connection at its end."""
+        """The body as it arrives; closes the connection at its end. Raises System if it breaks off."""
         try:
             if self._bodiless:
                 return
@@ -63,6 +63,8 @@ class Response:
                 yield from self._wire.exactly(int(self.headers["content-length"]))
             else:
                 yield from self._wire.rest()
+        except ConnectionError as error:
+            raise System("unexpected EOF") from error
         finally:
             self._wire.close()
 

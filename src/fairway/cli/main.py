@@ -35,10 +35,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has gone. Standard output must not be flushed again when Python ends.
+    except OSError as error:
+        # Standard output must not be flushed again when Python ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return BROKEN_PIPE
+        if isinstance(error, BrokenPipeError):  # whoever read our output has gone
+            return BROKEN_PIPE
+        return _complain(f"{PROGRAM}: {error}", 1)
     return code
 
 

@@ -89,8 +89,8 @@ async def _keep(
             try:
                 await client.start()
                 await restore()
-            except Fault as fault:
-                log.warning(f"cannot bring the {name} back", error=fault.message)
+            except (Fault, OSError) as error:
+                log.warning(f"cannot bring the {name} back", error=str(error))
                 await asyncio.sleep(wait)
                 wait = min(2 * wait, LONGEST_WAIT)
                 lost.set()

@@ -158,7 +158,7 @@ FLAGS: tuple[Flag, ...] = (
     _refused("https-proxy", "string", "set HTTPS_PROXY in the daemon's environment"),
     _refused("init", "bool", "set it per container"),
     _refused("init-path", "string", "set it per container"),
-    _refused("log-driver", "string", "the log driver is always json-file"),
+    _refused("log-driver", "string", "set it for each container; without, it is json-file"),
     _refused("log-format", "string", "the format is always logfmt"),
     _refused("log-opt", "map", "set it per container", key="log-opts"),
     _refused("metrics-addr", "string", "there is no metrics endpoint"),

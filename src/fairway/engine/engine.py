@@ -81,12 +81,12 @@ class Engine:
     async def resolver_lost(self) -> None:
         """A new resolver process knows nothing: tell it all names, then give it the sandboxes' sockets."""
         await self._naming.publish_all()
-        await self._restore.regain()
+        self._core.doubt.set()
 
     async def ports_lost(self) -> None:
         """A new port holder holds nothing: have it keep the table that translates, and hold all ports."""
         await self._core.kernel.install()
-        await self._restore.regain()
+        self._core.doubt.set()
 
     async def close(self) -> None:
         """Stop looking; containers, their networks and names go on."""

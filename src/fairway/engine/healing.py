@@ -15,7 +15,7 @@ from typing import Any
 from fairway.engine.core import Core
 from fairway.engine.reconciling import Outcome, Reconciler
 from fairway.model.difference import Difference
-from fairway.model.errors import Fault
+from fairway.model.errors import Fault, System
 
 SETTLE = 0.02
 """Seconds from the news to the look: one command makes many changes."""
@@ -85,6 +85,8 @@ class Healing:
             for each in awaited:
                 each.cancel()
         if disturbed.done() and not disturbed.cancelled():
+            if error := disturbed.exception():
+                return str(error)
             return "; ".join(disturbed.result())
         doubt.clear()
         return "something was not undone"
@@ -108,6 +110,9 @@ class Healing:
             outcome = await self._reconciler.mend()
         except Fault as fault:
             outcome = Outcome(faults=(fault,))
+        except Exception as error:
+            self._core.log.debug("while mending", exc_info=error)
+            outcome = Outcome(faults=(System(f"{type(error).__name__}: {error}"),))
         took = self._clock() - began
         self._rested = self._clock() + _REST * took
         found, failed = frozenset(outcome.differences), frozenset(f.message for f in outcome.faults)
@@ -122,11 +127,14 @@ class Healing:
 
     def _tell(self, outcome: Outcome, repeated: bool) -> None:
         log = self._core.log
+        event = (
+            "somebody else changed what is ours" if outcome.faults else "mended what somebody else changed"
+        )
         if not repeated:
             for (kind, name), texts in grouped(outcome.differences).items():
                 more = f"; and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else ""
                 what = "; ".join(texts[:_SHOWN]) + more
-                log.warning("somebody else changed what is ours", object=f"{kind} {name}".strip(), what=what)
+                log.warning(event, object=f"{kind} {name}".strip(), what=what)
         for text in (fault.message for fault in outcome.faults):
             if text not in self._before[1]:
                 log.warning("cannot mend what somebody else changed", error=text)

@@ -260,7 +260,7 @@ class Lifecycle:
     def facts(self, container: Container, *, mounted: bool = False) -> tuple[Fact, ...]:
         """Everything that shall hold in the kernel of this container; ``mounted`` counts its root file system
         in whether anybody needs it now or not."""
-        mounted = mounted or container.state.active or self.looking.looked_into(container.id)
+        mounted = mounted or container.state.active
         overlay = self._overlays.get(container.id) if mounted else None
         return (*((overlay,) if overlay else ()), *self._network_facts(container))
 

@@ -42,3 +42,7 @@ class Locks:
         """Whether somebody is changing the object, or about to."""
         entry = self._locks.get(name)
         return entry is not None and entry.changing > 0
+
+    def changing(self) -> bool:
+        """Whether somebody is changing any object, or about to."""
+        return any(entry.changing for entry in self._locks.values())

@@ -19,7 +19,7 @@ from fairway.engine.ports import unpublished
 from fairway.engine.reconciling import Reconciler
 from fairway.engine.state import Stored
 from fairway.model.container import Container
-from fairway.model.errors import Fault, System
+from fairway.model.errors import Fault
 from fairway.model.network import Endpoint
 
 
@@ -127,10 +127,10 @@ class Restore:
     async def reconcile(self) -> None:
         """Lead the kernel to the desired state.
 
-        What fails is logged and left: one broken network must not keep the others down.
+        What fails is logged and left to healing: one broken network must not keep the others down.
         """
         await self._reconciler.prepare()
-        outcome = await self._reconciler.mend()
+        outcome = await self._reconciler.mend(starting=True)
         if outcome.differences:
             self._core.log.info("bringing the kernel in line with the state", steps=len(outcome.differences))
             for each in outcome.differences:
@@ -139,15 +139,8 @@ class Restore:
                 )
         for fault in outcome.faults:
             self._core.log.warning("while reconciling", error=fault.message)
-
-    async def regain(self) -> None:
-        """Give back what a companion that ended has held for us. Raises System if some could not be.
-
-        One port that somebody else has taken meanwhile must not keep the others down.
-        """
-        outcome = await self._reconciler.mend()
         if outcome.faults:
-            raise System("; ".join(fault.message for fault in outcome.faults))
+            self._core.doubt.set()
 
     async def idle(self) -> list[str]:
         """Of whom the runtime keeps something although they do not run, or nobody knows them."""
@@ -164,11 +157,16 @@ class Restore:
         """Have the runtime drop what it keeps of containers that do not run, or that nobody knows."""
         core = self._core
         for id_ in await self.idle():
-            known = id_ in core.state.containers
-            try:
-                await (core.runtime.delete(id_) if known else core.runtime.forget(id_))
-            except Fault as fault:
-                core.log.warning("the runtime keeps something of a container", id=id_, error=fault.message)
+            async with core.locks.hold(f"container/{id_}"):
+                known = core.state.containers.get(id_)
+                if known and known.state.active:  # started meanwhile
+                    continue
+                try:
+                    await (core.runtime.delete(id_) if known else core.runtime.forget(id_))
+                except Fault as fault:
+                    core.log.warning(
+                        "the runtime keeps something of a container", id=id_, error=fault.message
+                    )
 
     async def resume(self) -> None:
         """Watch containers that still run, and see to those that ended while nobody looked."""

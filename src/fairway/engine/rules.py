@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from fairway.engine.core import Core
 from fairway.firewall import iptables, report
-from fairway.model.address import Family, host
+from fairway.model.address import Family, family, host
 from fairway.model.container import Container
 from fairway.model.errors import NotFound
 from fairway.model.network import Network
@@ -21,7 +21,8 @@ class Rules:
         counted = await self._core.kernel.counted()
         held = await self._core.kernel.held()
         networks, containers = self._chosen(reference)
-        found = [rule for network in networks for rule in report.of_network(network, counted)]
+        ruled = [n for n in networks if any(self._ruled(family(pool.subnet)) for pool in n.pools)]
+        found = [rule for network in ruled for rule in report.of_network(network, counted)]
         owned: dict[str, list[Rule]] = {}
         families: list[Family] = [kind for kind in (4, 6) if self._ruled(kind)]
         for rule in report.of_addresses(self._owners(), counted, held, families):

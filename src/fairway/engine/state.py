@@ -301,6 +301,11 @@ class State:
         found = [self.containers[id_] for id_ in self._joined.get(sandbox, ())]
         return sorted(found, key=lambda container: container.created)
 
+    def inhabitants(self, sandbox: str) -> list[Container]:
+        """The container whose sandbox it is, if there is one, and those that joined."""
+        owner = self.owner(sandbox)
+        return [*([owner] if owner else ()), *self.joined(sandbox)]
+
     def orphan(self, name: str) -> Sandbox | None:
         """The sandbox that a removed container of that name made, and in which others run."""
         return self.sandboxes.get(self._orphans.get(name, ""))

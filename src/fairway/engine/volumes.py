@@ -132,10 +132,10 @@ class Volumes:
             await self._core.state.commit(begin=volume)
             try:
                 await asyncio.to_thread(self._core.files.remove_volume, name)
-                await self._core.state.commit(delete=[volume], end=volume)
             except BaseException:
                 await record(self._core, end=volume)
                 raise
+            await record(self._core, delete=[volume], end=volume)
         self._core.events.emit("volume", "destroy", name, {"driver": "local"})
 
     async def size(self, name: str) -> int:

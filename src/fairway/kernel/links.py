@@ -159,7 +159,7 @@ class Links:
             try:
                 answers = self._visits.channel(namespace).exchange(messages)
             except OSError as error:
-                answers = [Answer(error.errno or errno.EIO, str(error))] * len(group)
+                answers = [Answer(error.errno or errno.EIO)] * len(group)
             for (position, veth), answer in zip(group, answers, strict=True):
                 if answer.code:
                     text = f"cannot bring up {veth.peer} in {namespace}: {answer}"

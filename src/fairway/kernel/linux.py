@@ -10,6 +10,7 @@ A call that was cancelled while it waited in the queue does not happen; one that
 """
 
 import asyncio
+import struct
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -20,6 +21,7 @@ from fairway.kernel.features import Missing
 from fairway.kernel.holding import PortHolder
 from fairway.kernel.links import alias_of
 from fairway.kernel.listeners import Listeners
+from fairway.kernel.nft import NftError
 from fairway.kernel.rtnetlink import dump_links, read_link
 from fairway.model.address import Address as AddressText
 from fairway.model.address import Cidr
@@ -224,5 +226,7 @@ class LinuxKernel:
             return work()
         except OSError as error:
             raise System(f"the kernel cannot be asked: {error.strerror or error}") from error
+        except (ValueError, struct.error, NftError) as error:
+            raise System(f"the kernel's answer cannot be read: {error}") from error
         finally:
             self._executor.visits.leave_all()

@@ -30,7 +30,8 @@ class Mount:
 
 def mounts() -> Iterator[Mount]:
     """All mounts of this mount namespace, in mount order."""
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+    # Not splitlines: names may hold what it takes for the end of a line.
+    for line in Path("/proc/self/mountinfo").read_text(errors="surrogateescape").rstrip("\n").split("\n"):
         before, _, after = line.partition(" - ")
         kind, _, options = after.split(" ", 2)
         yield Mount(_plain(before.split(" ")[4]), kind, _plain(options))

@@ -13,6 +13,7 @@ Rejected: forking a helper per namespace (pyroute2, ip netns): 3 ms, and unsafe 
 """
 
 import contextlib
+import errno
 import functools
 import os
 from collections.abc import Callable, Iterator
@@ -115,8 +116,16 @@ class Namespaces:
         return self._keep(path, mount)
 
     def adopt(self, path: str, pid: int) -> bool:
-        """Keep the namespace of a process at ``path``; False if there is one already. Raises OSError."""
-        return self._keep(path, lambda: libc.mount(f"/proc/{pid}/ns/net", path, "none", libc.MS_BIND))
+        """Keep the namespace of a process at ``path``; False if there is one already.
+
+        Raises OSError, with EXDEV if the process went to another one: the host's, or one that is kept.
+        """
+        source = f"/proc/{pid}/ns/net"
+        if (number := inode(source)) == os.fstat(self._home).st_ino or any(
+            kept == number for other, kept in self.kept.items() if other != path
+        ):
+            raise OSError(errno.EXDEV, "it is in a namespace that is not its container's")
+        return self._keep(path, lambda: libc.mount(source, path, "none", libc.MS_BIND))
 
     def remove(self, path: str) -> bool:
         """Let go of a namespace; it dies when its last user ends. False if there was none. Raises OSError."""

@@ -40,7 +40,7 @@ class Reaper:
         self._pool.submit(int)  # its thread is there from now on; later the host may have none left
         self._last: Future[None] | None = None
         self._failures: dict[int, str] = {}
-        """By group; tried again with each later deletion."""
+        """By group; tried again with each later deletion, and when somebody waits."""
 
     def doom(self, links: Sequence[Link]) -> list[str]:
         """Make the links disappear from sight and delete them soon. An error text per link, empty if well."""
@@ -58,6 +58,8 @@ class Reaper:
 
     def settle(self) -> None:
         """Wait until everything doomed so far is deleted. Raises System if something could not be."""
+        if self._failures and not self.pending():
+            self._last = self._pool.submit(self._reap, self._group)
         if self._last is not None:
             self._last.result()
         if self._failures:
@@ -95,7 +97,11 @@ class Reaper:
 
     def _reap(self, group: int) -> None:
         for each in (*self._failures, group):
-            (answer,) = self._channel.exchange([delete_group(each)])
+            try:
+                (answer,) = self._channel.exchange([delete_group(each)])
+                failure = str(answer) if answer.code and not absent(answer) else ""
+            except OSError as error:
+                failure = error.strerror or str(error)
             self._failures.pop(each, None)
-            if answer.code and not absent(answer):
-                self._failures[each] = f"cannot delete links of group {each:#x}: {answer}"
+            if failure:
+                self._failures[each] = f"cannot delete links of group {each:#x}: {failure}"

@@ -16,7 +16,7 @@ ROOT = Path("/sys/fs/cgroup")
 def of_process(pid: int) -> dict[str, str]:
     """Controller (empty for v2) → cgroup of a process; empty when there is no such process."""
     try:
-        text = Path(f"/proc/{pid}/cgroup").read_text()
+        text = Path(f"/proc/{pid}/cgroup").read_text(errors="replace")
     except (FileNotFoundError, ProcessLookupError):
         return {}
     result = {}
@@ -37,7 +37,7 @@ def holds(pid: int, container: str) -> bool:
 def _alive(pid: int) -> bool:
     """Not a zombie: /proc/PID/stat's third field, after the parenthesised name (proc(5))."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
+        stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")  # a process names itself as it likes
     except (FileNotFoundError, ProcessLookupError):
         return False
     return stat.rpartition(")")[2].split()[0] not in ("Z", "X")

@@ -12,6 +12,7 @@ Rejected: SQLite's backup API (as fast, but begins again when somebody writes), 
 but all of the file in memory, and the lock for as long).
 """
 
+import itertools
 import os
 import shlex
 import sqlite3
@@ -116,7 +117,7 @@ class Backup:
 
     def damage(self, problem: str) -> System:
         """The state file cannot be used for this reason; the text says how to recover."""
-        moved = f"{self._path}.damaged"
+        moved = _unused(f"{self._path}.damaged")
         commands = [_move(f"{self._path}{end}", f"{moved}{end}") for end in _FILES]
         if not self.path.exists():
             found = "There is no backup of it. To begin with an empty state, type:"
@@ -143,6 +144,12 @@ def _flaw(path: Path) -> str:
         return integrity.problem(path)
     except sqlite3.Error as error:
         return str(error)
+
+
+def _unused(name: str) -> str:
+    """The name, with a number if files of an earlier damage have it."""
+    names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+    return next(n for n in names if not any(Path(f"{n}{end}").exists() for end in (*_FILES, ".backup")))
 
 
 def _move(source: str, target: str) -> str:

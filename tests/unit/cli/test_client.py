@@ -114,6 +114,16 @@ def test_an_upgrade_keeps_bytes_that_came_with_the_head(peer: Peer) -> None:
     assert peer.received.endswith(b'{"a":1}typed')
 
 
+def test_a_stream_that_breaks_off(peer: Peer) -> None:
+    answer = peer.answers(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n").request(
+        "GET", "/"
+    )
+    stream = answer.json_stream()
+    assert next(stream) == {}
+    with pytest.raises(System, match="unexpected EOF"):
+        next(stream)
+
+
 def test_an_answer_that_breaks_off(peer: Peer) -> None:
     client = peer.answers(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc")
     with pytest.raises(System, match="unexpected EOF"):

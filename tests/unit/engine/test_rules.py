@@ -69,3 +69,12 @@ async def test_a_family_without_rules_of_ours() -> None:
     await world.start_again()
     assert await commands(world, "nat", "POSTROUTING") == ["-P POSTROUTING ACCEPT"]
     await world.engine.close()
+
+
+async def test_a_network_of_a_family_that_is_not_ruled(world: World) -> None:
+    """dockerd's ``--iptables=false``: nothing is kept from it."""
+    world = World(settings=msgspec.structs.replace(world.settings, iptables=False))
+    await world.engine.start()
+    await world.engine.networks.create(NetworkRequest(name="back"))
+    assert await told(world, "back") == set()
+    await world.engine.close()

@@ -11,7 +11,7 @@ LINE = "36 35 0:50 / {target} rw,relatime shared:1 - {kind} overlay rw,{options}
 
 
 def mountinfo(monkeypatch: pytest.MonkeyPatch, *lines: str) -> None:
-    monkeypatch.setattr(Path, "read_text", lambda _: "".join(lines))
+    monkeypatch.setattr(Path, "read_text", lambda _, errors: "".join(lines))
 
 
 def test_overlays_below_the_directories(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -135,6 +135,14 @@ def test_a_damaged_backup_is_told(path: Path) -> None:
     assert len(list(path.parent.glob("*.damaged*"))) == 2
 
 
+def test_a_second_damage_keeps_what_was_left_of_the_first(path: Path) -> None:
+    for text in ("first", "second", "third"):
+        path.write_text(text)
+        type_in(refused(path))
+    kept = sorted(path.parent.glob("*.damaged*"))
+    assert [file.read_text() for file in kept] == ["first", "second", "third"]
+
+
 def test_an_object_that_cannot_be_decoded(path: Path) -> None:
     volume = Volume(name="v", mountpoint="/v", created=1)
     for data in (b"", b"{", b'{"name": 1}', b'{"name": "\xff"}', b"null"):
