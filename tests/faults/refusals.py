@@ -34,13 +34,11 @@ ERRORS = {
 _BARE = re.compile(r"^(\[Errno \d+\] .*|" + "|".join(map(re.escape, map(os.strerror, range(1, 134)))) + r")$")
 
 
-MEANS_DONE = {
-    ("netlink new address", "EEXIST"),
-    ("netlink delete", "ENODEV"),
-    ("netlink set link", "ENODEV"),
-}
+MEANS_DONE = {("netlink new address", "EEXIST"), ("netlink delete", "ENODEV")}
 """By the beginning of the label: answers by which the kernel says that it is so already. As faults they would
 be lies."""
+MEANS_GONE = ("netlink set link", "ENODEV")
+"""So is this, of a link that is to go."""
 
 
 class Case(NamedTuple):
@@ -50,16 +48,17 @@ class Case(NamedTuple):
     again: bool
 
 
-def cases(recording: Recording) -> Iterator[Case]:
+def cases(recording: Recording, operation: Operation) -> Iterator[Case]:
     """Each action with each of its errors once, and with one of them for good.
 
     Of a step as a whole and of a socket it makes no difference which error it is: they take turns.
     """
+    lies = MEANS_DONE | {MEANS_GONE} if operation.teardown else MEANS_DONE
     for turn, (label, number, _) in enumerate(recording.places):
         kind = label.partition(" ")[0]
         if label.endswith(("(nothing)", "(answered)")):
             continue
-        errors = [e for e in ERRORS[kind] if not any(label.startswith(s) and e == d for s, d in MEANS_DONE)]
+        errors = [e for e in ERRORS[kind] if not any(label.startswith(s) and e == d for s, d in lies)]
         one = errors[turn % len(errors)]
         for error in [one] if kind in ("step", "socket") else errors:
             yield Case(label, number, error, again=False)

@@ -38,7 +38,7 @@ def no_processes(rig: Rig) -> Iterator[None]:
     """The daemon's cgroup has as many tasks as it may have."""
     group = Path("/sys/fs/cgroup/pids", f"faults-{os.getpid()}")
     if not group.parent.is_dir():
-        pytest.skip("no pids controller of cgroup v1 here")
+        pytest.skip(f"{group.parent} is not there: cgroup v1 with CONFIG_CGROUP_PIDS, mounted")
     group.mkdir()
     try:
         (group / "cgroup.procs").write_text(str(rig.pid))

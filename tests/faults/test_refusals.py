@@ -21,7 +21,7 @@ def _kind(case: Case) -> str:
 def test_refused(rig: Rig, name: str) -> None:
     operation = OPERATIONS[name]
     recording = record(rig, operation)
-    every = list(cases(recording))[:: 4 if operation.others else 1]
+    every = list(cases(recording, operation))[:: 4 if operation.others else 1]
     result = refuse(rig, operation, recording, _choice.of(every, _kind, 3))
     told("refused", name, len(every), result)
     assert not result.findings, "\n".join(result.findings)

@@ -20,7 +20,10 @@ from scenarios.test_two_hundred import everything
 
 pytestmark = [
     pytest.mark.root,
-    pytest.mark.skipif(not specification.DOCUMENT.exists(), reason=f"{specification.DOCUMENT} is not there"),
+    pytest.mark.skipif(
+        not specification.DOCUMENT.exists(),
+        reason=f"{specification.DOCUMENT}, Docker's published specification, is not there",
+    ),
 ]
 STREAMS = ("/attach", "/ws", "/logs", "/events", "/wait", "/stats", "/start", "/export", "/get")
 """Ends of paths whose answers may go on for ever: the beginning, which comes at once, is enough."""

@@ -120,7 +120,9 @@ STREAMS = (
 @pytest.fixture(autouse=True)
 def _owned_tables(host: NetnsHost) -> None:
     if why := inside(host, "", lacks):
-        pytest.skip(f"nftables has no tables that have an owner and persist (Linux 6.9): {why}")
+        pytest.skip(
+            f"CONFIG_NF_TABLES of Linux 6.9 or newer is missing (NFT_TABLE_F_OWNER with _PERSIST): {why}"
+        )
     host.run(f"nft delete table inet {NAME}")
 
 

@@ -205,13 +205,7 @@ async def busy(socket: str) -> None:
     await ask("DELETE", "/networks/elsewhere")
 
 
-def healing(host: Host) -> None:
-    if "unknown command" in host.run("fairway doctor").stdout:
-        pytest.skip("this version has no doctor: what others take away is made again at the next start only")
-
-
 def test_the_ruleset_is_flushed(host: Host, streams: Streams) -> None:
-    healing(host)
     host.ok("nft flush ruleset")
     deadline = time.monotonic() + 5
     while "8080" not in host.run("nft list table inet fairway").stdout:
@@ -221,6 +215,5 @@ def test_the_ruleset_is_flushed(host: Host, streams: Streams) -> None:
 
 
 def test_the_doctor_puts_right(host: Host, streams: Streams) -> None:
-    healing(host)
     host.ok("nft delete table inet fairway; fairway doctor --fix")
     streams.judge("fairway doctor --fix")
