@@ -316,6 +316,8 @@ class Person:
         if reply.status == 204:
             self._note(f"process/{id_}", reply, change(RUNNING, PAUSED), told)
         else:
+            if "is not running" in reply.message:  # its process has ended on the way, maybe
+                self._note(f"process/{id_}", reply, _MAYBE_PAUSED, told)
             texts = {(409, "already paused"): see(PAUSED), (409, "is not running"): see(IDLE)}
             self._expect_of(id_, reply, told, texts)
 
@@ -519,6 +521,7 @@ class Person:
 
 _MAYBE_IDLE = maybe(lambda before: (IDLE,) if before else ())
 """The process was ended on the way, or somebody else has ended it, or it had not run."""
+_MAYBE_PAUSED = maybe(lambda before: (PAUSED,) if before == RUNNING else ())
 _MAYBE_THAWED = maybe(lambda before: (RUNNING,) if before == PAUSED else ())
 """Who ends a frozen process lets it go first."""
 _ACTIVE = seen(lambda before: before in (RUNNING, PAUSED))

@@ -176,17 +176,15 @@ class Lifecycle:
     # Freezing.
 
     async def freeze(self, container: Container, *, frozen: bool) -> None:
-        """Freeze or thaw a running container; the caller holds its lock. On failure it is as before.
-
-        Nobody sees it otherwise before it is: what comes to nothing must not have been seen.
-        """
+        """Freeze or thaw a running container; the caller holds its lock. On failure it is as before."""
         core = self._core
-        await core.state.commit(begin=container, before=container)
+        state = msgspec.structs.replace(container.state, status="paused" if frozen else "running")
+        await core.state.commit(
+            msgspec.structs.replace(container, state=state), begin=container, before=container
+        )
         try:
             await (core.runtime.pause if frozen else core.runtime.resume)(container.id)
-            current = core.state.containers[container.id]
-            state = msgspec.structs.replace(current.state, status="paused" if frozen else "running")
-            await core.state.commit(msgspec.structs.replace(current, state=state), end=container)
+            await core.state.commit(end=container)
         except BaseException as e:
             await record(core, container, end=container)
             if not isinstance(e, Conflict):  # which says that it has ended

@@ -422,20 +422,6 @@ async def test_a_freeze_that_was_cut_off_is_taken_back(world: World, told: bool)
     assert (container.id in world.runtime.frozen) == told
 
 
-async def test_a_pause_is_seen_when_it_is_done(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not before: it may come to nothing."""
-    container, seen = await world.run("cc"), list[str]()
-    pause = world.runtime.pause
-
-    async def looked_at(id_: str) -> None:
-        seen.append(world.engine.containers.find("cc").state.status)
-        await pause(id_)
-
-    monkeypatch.setattr(world.runtime, "pause", looked_at)
-    await world.engine.containers.pause(container.id)
-    assert (seen, world.engine.containers.find("cc").state.status) == (["running"], "paused")
-
-
 async def test_a_pause_that_fails_leaves_the_container_running(world: World) -> None:
     container = await world.run("aa")
     world.runtime.fail_freeze = System("cannot pause")
